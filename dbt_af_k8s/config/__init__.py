@@ -1,0 +1,1 @@
+"""Settings, profiles and node settings, as frozen values. `read` alone touches the disk."""

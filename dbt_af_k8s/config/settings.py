@@ -1,0 +1,211 @@
+"""Resolved settings: every key has its value, every duration is in seconds. Planning reads these only.
+
+What a person writes is `config.written.Config` (pydantic); `config.resolve` turns one into the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSettings:
+    """Where a node's domain comes from."""
+
+    #: Ordered sources of the domain: `group`, `meta`, `folder`. The first that gives a name wins.
+    sources: tuple[str, ...] = ("folder",)
+    #: Which folder below the resource path names the domain: 1 is the first. Shallower nodes take their last folder.
+    folder_depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """Names of dbt targets (`outputs` in profiles.yml) by purpose; None means the profile's default."""
+
+    default: str | None = None
+    tests: str | None = None
+    maintenance: str | None = None
+    backfill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerRule:
+    """Where dbt runs for the targets that match `pattern` (a name or a shell-style pattern)."""
+
+    pattern: str
+    #: `local`, `kubernetes_pod`, `gke_pod`, `eks_pod` or `dbt_api`.
+    runner: str
+    #: `local` knows one: `dbt`, the dbt program (a name on the PATH, or another virtual environment's dbt).
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSchedule:
+    """A schedule of the settings: a five-field cron and its time zone (None: the DAGs' time zone)."""
+
+    name: str
+    cron: str
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSettings:
+    """The schedule of nodes that name none, and the named ones."""
+
+    default: str = "@daily"
+    named: tuple[NamedSchedule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSettings:
+    """How a DAG waits for another one's nodes."""
+
+    #: `dag`: one wait per upstream node and policy for the whole DAG; `task`: one per downstream task.
+    per: str = "dag"
+    timeout: int = 24 * 3600
+    poke: int = 60
+    deferrable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySettings:
+    """Retries of one task kind, resolved. Delays in seconds."""
+
+    retries: int = 2
+    delay: int = 60
+    exponential_backoff: bool = True
+    max_delay: int = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class DagSettings:
+    """What every DAG gets."""
+
+    start_date: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    catchup: bool = False
+    max_active_runs: int = 1
+    #: Most tasks of one DAG at once over its runs; None: Airflow's own default.
+    max_active_tasks: int | None = None
+    timezone: str = "UTC"
+    prefix: str = ""
+    tags: tuple[str, ...] = ()
+    owner: str = "dbt"
+    #: `plain` or `dbt_af`.
+    task_ids: str = "plain"
+    #: Longest time of one dbt task, in seconds; None: no limit.
+    task_timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """One Airflow pool and the tasks that take a slot of it. The first pool that matches a task is its pool."""
+
+    name: str
+    slots: int
+    description: str = ""
+    #: Shell-style patterns; an empty tuple matches all.
+    targets: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRule:
+    """How Airflow runs the tasks that match; rows, the first that gives a value wins, a node's own meta before all."""
+
+    targets: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    queue: str | None = None
+    executor: str | None = None
+    executor_config: Mapping[str, Any] | None = None
+    priority_weight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettingsPlaces:
+    """Where node settings are read, in order: `meta.dbt_af_k8s`, `meta`, `config`."""
+
+    places: tuple[str, ...] = ("meta.dbt_af_k8s", "meta", "config")
+    #: Names of node settings that are not ours in bare `meta` and `config` (only `meta.dbt_af_k8s` counts for them).
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`dbt_af_k8s.yml`, resolved."""
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    domains: DomainSettings = DomainSettings()
+    targets: TargetSettings = TargetSettings()
+    runners: tuple[RunnerRule, ...] = ()
+    schedules: ScheduleSettings = ScheduleSettings()
+    #: Tests of one model: `model` in one dbt process, or `test` for one task each.
+    tests_per: str = "model"
+    waits: WaitSettings = WaitSettings()
+    #: Task kind -> retries; has every kind of `config.resolve.RETRY_KINDS`.
+    retries: Mapping[str, RetrySettings] = field(default_factory=dict)
+    dags: DagSettings = DagSettings()
+    pools: tuple[PoolSettings, ...] = ()
+    tasks: tuple[TaskRule, ...] = ()
+    node_settings: NodeSettingsPlaces = NodeSettingsPlaces()
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One entry of a node's `dependencies`: how it waits for one upstream node."""
+
+    #: The key as written: a node's name, or its unique_id.
+    name: str
+    skip: bool = False
+    #: `last` or `all`.
+    wait_policy: str = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """The settings of one dbt node, whatever place of its config they came from. None: not given."""
+
+    schedule: str | None = None
+    schedule_shift: int = 0
+    #: `minute`, `hour`, `day` or `week`.
+    schedule_shift_unit: str = "minute"
+    dependencies: tuple[Dependency, ...] = ()
+    enable_from: datetime | None = None
+    disable_from: datetime | None = None
+    domain_start_date: datetime | None = None
+    domain: str | None = None
+    dbt_target: str | None = None
+    env: Mapping[str, Any] = field(default_factory=dict)
+    py_cluster: str | None = None
+    sql_cluster: str | None = None
+    daily_sql_cluster: str | None = None
+    bf_cluster: str | None = None
+    maintenance: Mapping[str, Any] = field(default_factory=dict)
+    airflow_parallelism: int | None = None
+    tableau_refresh_tasks: tuple[Mapping[str, Any], ...] = ()
+    owner: str | None = None
+    pool: str | None = None
+    queue: str | None = None
+    executor: str | None = None
+    executor_config: Mapping[str, Any] | None = None
+    priority_weight: int | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile of profiles.yml, read as far as planning needs: no password is ever asked for."""
+
+    name: str
+    #: The profile's own `target`, or None where it names none.
+    default_target: str | None
+    #: Target name -> its `type` (`duckdb`, `postgres`, `kubernetes`, `venv`, ...). Ordered as in the file.
+    target_types: Mapping[str, str] = field(default_factory=dict)
+    #: Target name -> the whole output, for targets that are no warehouse (`kubernetes`, `kubernetes_job`, `venv`).
+    python_targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Whether there is a profiles.yml at all; without one every target name is taken as a warehouse.
+    found: bool = True

@@ -1,0 +1,1 @@
+"""Running dbt on one node: command line, process, log lines, results. Knows no Airflow."""

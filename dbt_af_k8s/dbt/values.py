@@ -1,0 +1,39 @@
+"""What one dbt process is asked to do, as values."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DbtSelection:
+    """One node, named so that dbt's `--select` finds it and nothing else."""
+
+    unique_id: str
+    resource_type: str
+    package: str
+    fqn: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DbtInvocation:
+    """The part of a dbt command that is known when planning."""
+
+    #: `run`, `seed`, `snapshot` or `test`.
+    verb: str
+    nodes: tuple[DbtSelection, ...]
+    #: Name of the dbt target, or None for the profile's default.
+    target: str | None = None
+    #: Whether the node is a microbatch model, which takes dbt's own event-time flags.
+    microbatch: bool = False
+    #: The dbt program: a name on the PATH or a path. None: the one of the environment that runs the task.
+    executable: str | None = None
+    #: Environment variables of the dbt process besides the worker's own, as pairs sorted by name.
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DbtProject:
+    """Where a dbt project lies on the machine that runs dbt. Paths are absolute."""
+
+    project_dir: Path
+    profiles_dir: Path | None = None

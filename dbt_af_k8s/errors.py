@@ -1,0 +1,83 @@
+"""One error tree, and `Issue`: a problem told as where, what, and how to mend it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad an issue is: an error stops the node or the project, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One problem of a project.
+
+    `code` is a stable kebab-case name (`unknown-target`), for machines and for the docs. `file` is relative to
+    the project where it lies inside it. `node` is a dbt unique_id. `key` is the dotted path of the setting.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    fix: str
+    file: str | None = None
+    node: str | None = None
+    key: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the issue stops what it is about."""
+        return self.severity is Severity.ERROR
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a person: file, node and key, as far as they are known."""
+        return ", ".join(part for part in (self.file, self.node, self.key) if part) or "project"
+
+    def __str__(self) -> str:
+        """Three lines for a terminal or a log."""
+        return f"{self.severity} [{self.code}] {self.place}\n  {self.message}\n  Fix: {self.fix}"
+
+
+def issue_order(issue: Issue) -> tuple[str, ...]:
+    """Sort key: errors first, then by place, so that the same project tells its problems in the same order."""
+    where = (issue.file or "", issue.node or "", issue.key or "")
+    return (issue.severity.value, *where, issue.code, issue.message)
+
+
+def error(
+    code: str, message: str, fix: str, *, file: str | None = None, node: str | None = None, key: str | None = None
+) -> Issue:
+    """Make an issue of severity error."""
+    return Issue(Severity.ERROR, code, message, fix, file, node, key)
+
+
+def warning(
+    code: str, message: str, fix: str, *, file: str | None = None, node: str | None = None, key: str | None = None
+) -> Issue:
+    """Make an issue of severity warning."""
+    return Issue(Severity.WARNING, code, message, fix, file, node, key)
+
+
+class DbtAfK8sError(Exception):
+    """Root of every error that this library raises on purpose."""
+
+
+class ProjectError(DbtAfK8sError):
+    """The project cannot be planned: carries every issue found, not only the first."""
+
+    def __init__(self, issues: Iterable[Issue]) -> None:
+        self.issues = tuple(sorted(issues, key=issue_order))
+        super().__init__("\n".join(str(issue) for issue in self.issues))
+
+
+class UsageError(DbtAfK8sError):
+    """A call or a command line that asks for what cannot be: unknown DAG, unknown node, bad date."""
+
+
+class PlanInvariantError(DbtAfK8sError):
+    """`verify` found that the plan breaks a promise. Always a fault of this library; please report it."""

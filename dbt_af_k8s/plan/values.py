@@ -1,0 +1,181 @@
+"""The plan's values: every DAG, task, edge and wait, frozen, with the reason for each.
+
+The plan holds no secret, no SQL and no path of the machine that made it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from dbt_af_k8s.config.settings import RetrySettings
+from dbt_af_k8s.dbt.values import DbtInvocation
+from dbt_af_k8s.errors import Issue
+
+#: Version of the plan's JSON; goes up when a reader of the old form would be wrong.
+PLAN_VERSION = 1
+
+
+class DagKind(StrEnum):
+    """What a DAG is for."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    BACKFILL = "backfill"
+    LARGE_TESTS = "large_tests"
+    MAINTENANCE = "maintenance"
+    FRESHNESS = "freshness"
+    RUN_MODEL = "run_model"
+
+
+class TaskKind(StrEnum):
+    """What a task does."""
+
+    RUN = "run"
+    SEED = "seed"
+    SNAPSHOT = "snapshot"
+    TEST = "test"
+    WAIT = "wait"
+    FRESHNESS = "freshness"
+    MAINTENANCE = "maintenance"
+    ENDPOINT = "endpoint"
+    REFRESH = "refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitsFor:
+    """What a wait task waits for: one task of another DAG, and the calendar of that DAG."""
+
+    dag_id: str
+    #: The task after which the upstream node counts as done, its blocking tests included.
+    task_id: str
+    #: unique_id of the upstream node.
+    node: str
+    #: `last` or `all`.
+    policy: str
+    #: Five-field cron, IANA time zone, start date and catchup of the upstream DAG.
+    cron: str
+    timezone: str
+    start_date: datetime
+    catchup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotWaited:
+    """An edge of the dbt graph that is on purpose neither an edge nor a wait of the plan."""
+
+    #: unique_id of the upstream node, and of the node that would have waited.
+    node: str
+    downstream: str
+    #: `skip` (asked for in `dependencies`), `manual` (either side has no calendar) or `left-out`.
+    code: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """One decision and the rule that made it: `target`, `warehouse`, "the node's own dbt_target"."""
+
+    what: str
+    value: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """One Airflow task."""
+
+    task_id: str
+    kind: TaskKind
+    #: unique_ids of the dbt nodes that the task runs, sorted.
+    nodes: tuple[str, ...] = ()
+    #: Task ids that come before it in the same DAG, sorted.
+    upstream: tuple[str, ...] = ()
+    #: Id of its task group, or None.
+    group: str | None = None
+    #: Full name for people where the id was cut or changed; else None.
+    display_name: str | None = None
+    target: str | None = None
+    runner: str | None = None
+    #: Why it runs where and when it does, in one sentence.
+    because: str = ""
+    pool: str | None = None
+    queue: str | None = None
+    executor: str | None = None
+    executor_config: Mapping[str, Any] | None = None
+    priority_weight: int | None = None
+    retry: RetrySettings = RetrySettings()
+    #: Longest time of one try, in seconds; None: no limit.
+    timeout: int | None = None
+    owner: str | None = None
+    #: Runs of this task at once over all runs of the DAG; None: no limit.
+    max_active: int | None = None
+    #: The dbt command of `run`, `seed`, `snapshot` and `test` tasks.
+    dbt: DbtInvocation | None = None
+    #: What a `wait` task waits for, how often it looks and how long it waits, in seconds.
+    waits_for: WaitsFor | None = None
+    poke: int | None = None
+    deferrable: bool = True
+    #: Outside this window of time the task is skipped and what is downstream goes on.
+    enable_from: datetime | None = None
+    disable_from: datetime | None = None
+    #: Edges of the dbt graph that this task does not have, each with the reason.
+    not_waited: tuple[NotWaited, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DagPlan:
+    """One Airflow DAG."""
+
+    dag_id: str
+    kind: DagKind
+    domain: str
+    #: Five-field cron, or None: only a person starts it.
+    schedule: str | None
+    #: The schedule as the project writes it (`@daily`, `nightly`), for people.
+    schedule_name: str
+    timezone: str
+    start_date: datetime
+    catchup: bool = False
+    max_active_runs: int = 1
+    max_active_tasks: int | None = None
+    tags: tuple[str, ...] = ()
+    owner: str = "dbt"
+    doc_md: str = ""
+    #: In an order in which every task comes after its upstream ones.
+    tasks: tuple[TaskPlan, ...] = ()
+    #: Errors that broke the domain. Then the only task is a failing one of kind `endpoint` that tells them.
+    problems: tuple[Issue, ...] = ()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the DAG stands only to say what is wrong with its domain."""
+        return bool(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A manifest entry without a task, and why."""
+
+    node: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole project as DAGs."""
+
+    project: str
+    manifest_sha256: str
+    dbt_version: str
+    dags: tuple[DagPlan, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    #: Pools that the plan's tasks name: name -> (slots, description).
+    pools: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    version: int = PLAN_VERSION
+
+    def dag(self, dag_id: str) -> DagPlan | None:
+        """The DAG of that id, or None."""
+        return next((dag for dag in self.dags if dag.dag_id == dag_id), None)

@@ -1,0 +1,1 @@
+"""Which dbt target a node takes, which runner, and why."""
