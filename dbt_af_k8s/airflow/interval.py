@@ -1,0 +1,41 @@
+"""The data interval of an Airflow run, the same for dbt tasks and for waits."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dbt_af_k8s.schedule.intervals import Calendar, interval_from_form, interval_of_manual_run
+from dbt_af_k8s.schedule.values import Interval
+
+#: Names of the two fields that every DAG has in its trigger form, and of the dbt vars.
+START_FIELD = "start_dttm"
+END_FIELD = "end_dttm"
+
+#: Airflow's run types that a calendar makes; all others are started by a person, an API call or an asset.
+_CALENDAR_RUN_TYPES = ("scheduled", "backfill")
+
+
+def interval_of_run(context: Mapping[str, Any], *, cron: str | None, timezone: str) -> Interval:
+    """Tell which interval `[start, end)`, in UTC, a run is about. Works without a logical date.
+
+    `context` is Airflow's task context. A scheduled or backfill run has the data interval that Airflow gave it.
+    Any other run takes the form (`start_dttm` and `end_dttm`); left empty, the last full interval of `cron` in
+    `timezone` that ends at or before the logical date, or before the run where it has none; without a cron, the
+    day before.
+
+    Raises `UsageError` when the form holds something that is no interval.
+    """
+    run = context["dag_run"]
+    if run.run_type in _CALENDAR_RUN_TYPES and run.data_interval_start is not None:
+        return Interval(_utc(run.data_interval_start), _utc(run.data_interval_end))
+    form = context.get("params") or {}
+    typed = interval_from_form(form.get(START_FIELD), form.get(END_FIELD), timezone=timezone)
+    if typed is not None:
+        return typed
+    calendar = Calendar(cron, timezone) if cron else None
+    return interval_of_manual_run(calendar, logical_date=run.logical_date, run_after=run.run_after, timezone=timezone)
+
+
+def _utc(moment: datetime) -> datetime:
+    """The same moment as a plain datetime in UTC: Airflow's are pendulum's, which read alike and pickle otherwise."""
+    return datetime.fromtimestamp(moment.timestamp(), tz=UTC)
