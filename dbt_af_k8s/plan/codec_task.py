@@ -1,0 +1,188 @@
+"""One task of the plan as plain JSON values and back: the part of `plan.codec` that knows a task's fields."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dbt_af_k8s.config.settings import RetrySettings
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
+from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
+from dbt_af_k8s.plan.values import NotWaited, TaskKind, TaskPlan, WaitsFor
+
+_RETRY = RetrySettings()
+
+
+def given(pairs: Mapping[str, tuple[Any, Any]], write: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
+    """The keys whose (value, default) differ, with the value written: what has its default need not stand."""
+    return {key: write(value) for key, (value, default) in pairs.items() if value != default}
+
+
+def task_to_dict(task: TaskPlan) -> dict[str, Any]:
+    """The task with the keys of the contract, and those further ones that have not their default.
+
+    Raises `PlanFormatError` or TypeError where its `executor_config` is no plain JSON.
+    """
+    waits = {"waits_for": _waits_for(task.waits_for)} if task.waits_for else {}
+    return {
+        "task_id": task.task_id,
+        "kind": task.kind.value,
+        "nodes": list(task.nodes),
+        **waits,
+        "group": task.group,
+        "upstream": list(task.upstream),
+        "target": task.target,
+        "runner": task.runner,
+        "because": task.because,
+        "pool": task.pool,
+        **given(
+            {
+                "display_name": (task.display_name, None),
+                "queue": (task.queue, None),
+                "executor": (task.executor, None),
+                "priority_weight": (task.priority_weight, None),
+                "timeout": (task.timeout, None),
+                "owner": (task.owner, None),
+                "max_active": (task.max_active, None),
+                "poke": (task.poke, None),
+                "deferrable": (task.deferrable, True),
+            }
+        ),
+        **given({"executor_config": (task.executor_config, None)}, _plain),
+        **given({"retry": (task.retry, _RETRY)}, _retry),
+        **given({"dbt": (task.dbt, None)}, _invocation),
+        **given({"enable_from": (task.enable_from, None), "disable_from": (task.disable_from, None)}, write_moment),
+        **given({"not_waited": (task.not_waited, ())}, lambda edges: [_not_waited(edge) for edge in edges]),
+    }
+
+
+def read_task(fields: Fields) -> TaskPlan:
+    """The task that `task_to_dict` wrote. Raises `PlanFormatError`."""
+    waits_for, dbt, retry = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry"))
+    return TaskPlan(
+        task_id=fields.text("task_id"),
+        kind=fields.choice("kind", TaskKind),
+        nodes=fields.texts("nodes"),
+        upstream=fields.texts("upstream"),
+        group=fields.optional_text("group"),
+        display_name=fields.optional_text("display_name"),
+        target=fields.optional_text("target"),
+        runner=fields.optional_text("runner"),
+        because=fields.text_or("because", ""),
+        pool=fields.optional_text("pool"),
+        queue=fields.optional_text("queue"),
+        executor=fields.optional_text("executor"),
+        executor_config=fields.optional_mapping("executor_config"),
+        priority_weight=fields.optional_integer("priority_weight"),
+        retry=_read_retry(retry) if retry else _RETRY,
+        timeout=fields.optional_integer("timeout"),
+        owner=fields.optional_text("owner"),
+        max_active=fields.optional_integer("max_active"),
+        dbt=_read_invocation(dbt) if dbt else None,
+        waits_for=_read_waits_for(waits_for) if waits_for else None,
+        poke=fields.optional_integer("poke"),
+        deferrable=fields.boolean("deferrable", True),
+        enable_from=fields.optional_moment("enable_from"),
+        disable_from=fields.optional_moment("disable_from"),
+        not_waited=tuple(_read_not_waited(edge) for edge in fields.items("not_waited")),
+    )
+
+
+def _waits_for(waits: WaitsFor) -> dict[str, Any]:
+    return {
+        "dag_id": waits.dag_id,
+        "task_id": waits.task_id,
+        "node": waits.node,
+        "policy": waits.policy,
+        "cron": waits.cron,
+        "timezone": waits.timezone,
+        "start_date": write_moment(waits.start_date),
+        "catchup": waits.catchup,
+    }
+
+
+def _read_waits_for(fields: Fields) -> WaitsFor:
+    return WaitsFor(
+        dag_id=fields.text("dag_id"),
+        task_id=fields.text("task_id"),
+        node=fields.text("node"),
+        policy=fields.text("policy"),
+        cron=fields.text("cron"),
+        timezone=fields.text("timezone"),
+        start_date=fields.moment("start_date"),
+        catchup=fields.boolean("catchup", False),
+    )
+
+
+def _not_waited(edge: NotWaited) -> dict[str, Any]:
+    return {"node": edge.node, "downstream": edge.downstream, "code": edge.code, "because": edge.because}
+
+
+def _read_not_waited(fields: Fields) -> NotWaited:
+    return NotWaited(*(fields.text(key) for key in ("node", "downstream", "code", "because")))
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    """A free object sorted by key at every depth.
+
+    Raises `PlanFormatError` where JSON would change it (a tuple, a key that is no text), TypeError where JSON has no
+    word for it.
+    """
+    plain = json.loads(json.dumps(dict(value), sort_keys=True, allow_nan=False))
+    if plain != value:
+        raise PlanFormatError(f"JSON cannot hold {value!r} unchanged; use texts as keys, and lists instead of tuples.")
+    return plain
+
+
+def _retry(retry: RetrySettings) -> dict[str, Any]:
+    return {
+        "retries": retry.retries,
+        "delay": retry.delay,
+        "exponential_backoff": retry.exponential_backoff,
+        "max_delay": retry.max_delay,
+    }
+
+
+def _read_retry(fields: Fields) -> RetrySettings:
+    return RetrySettings(
+        retries=fields.integer("retries", _RETRY.retries),
+        delay=fields.integer("delay", _RETRY.delay),
+        exponential_backoff=fields.boolean("exponential_backoff", _RETRY.exponential_backoff),
+        max_delay=fields.integer("max_delay", _RETRY.max_delay),
+    )
+
+
+def _invocation(dbt: DbtInvocation) -> dict[str, Any]:
+    return {
+        "verb": dbt.verb,
+        "nodes": [
+            {
+                "unique_id": node.unique_id,
+                "resource_type": node.resource_type,
+                "package": node.package,
+                "fqn": list(node.fqn),
+            }
+            for node in dbt.nodes
+        ],
+        **given(
+            {
+                "target": (dbt.target, None),
+                "microbatch": (dbt.microbatch, False),
+                "executable": (dbt.executable, None),
+            }
+        ),
+        **given({"env": (dbt.env, ())}, lambda env: [{"name": name, "value": value} for name, value in env]),
+    }
+
+
+def _read_invocation(fields: Fields) -> DbtInvocation:
+    return DbtInvocation(
+        verb=fields.text("verb"),
+        nodes=tuple(
+            DbtSelection(node.text("unique_id"), node.text("resource_type"), node.text("package"), node.texts("fqn"))
+            for node in fields.items("nodes", required=True)
+        ),
+        target=fields.optional_text("target"),
+        microbatch=fields.boolean("microbatch", False),
+        executable=fields.optional_text("executable"),
+        env=tuple((pair.text("name"), pair.text("value")) for pair in fields.items("env")),
+    )
