@@ -1,0 +1,83 @@
+# Needs git, make and Python 3.11 to 3.13. Everything else goes into .venv; nothing outside this folder is changed.
+# Another Python: `make install PYTHON=/path/to/python3.12`. Other indexes: pip's and uv's own configuration counts.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check airflow docs lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PURE := .venv-pure
+PURE_READY := $(PURE)/ready
+EXAMPLE := example_project
+MANIFEST := $(EXAMPLE)/target/manifest.json
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## Show this list
+	@echo "dbt-af-k8s: a dbt project becomes Airflow DAGs by one line."
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+install: $(READY) ## Make the environment in .venv (about a minute; at once the second time)
+	@echo "Ready: $(BIN)/dbt-af-k8s --help"
+	@echo "Next:  make demo"
+
+demo: $(READY) ## Run the example shop's DAGs through real Airflow and show the rows that come out
+	@$(BIN)/python $(EXAMPLE)/demo.py
+
+airflow: $(READY) ## Start Airflow with the example shop in it, and print its address and login
+	@$(BIN)/python $(EXAMPLE)/standalone.py
+
+check: $(READY) ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Minutes that each part may take on 2 cores stand beside it; together they stay under 20.
+test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
+	$(PURE)/bin/python -m pytest -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" # 8
+	$(BIN)/python -m pytest -m scheduler # 6: one scheduler for all
+
+PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule plan))
+
+docs: $(READY) ## Write the reference pages from the code and check every link
+	$(BIN)/python docs/generate.py
+
+lock: $(READY) ## Take the newest versions that pyproject.toml allows into requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --group dev --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements-dev.txt pyproject.toml
+
+clean: ## Remove what these commands made, .venv included
+	rm -rf $(VENV) $(PURE) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(EXAMPLE)/target $(EXAMPLE)/logs $(EXAMPLE)/*.duckdb $(EXAMPLE)/*.duckdb.wal
+
+$(READY): requirements-dev.txt pyproject.toml .ci/install.py
+	@$(need_python)
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python .ci/install.py
+	@touch $@
+
+$(PURE_READY): requirements-dev.txt pyproject.toml .ci/install.py
+	@$(need_python)
+	@echo "Making $(PURE): the base dependencies alone, neither Airflow nor dbt"
+	@[ -x $(PURE)/bin/python ] || $(PYTHON) -m venv $(PURE)
+	@$(PURE)/bin/python .ci/install.py --pure
+	@touch $@
+
+$(MANIFEST): $(READY) $(shell find $(EXAMPLE) -name target -prune -o -name logs -prune -o -type f ! -name '*.duckdb*' -print)
+	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
+	@touch $@
+
+define need_python
+[ -n "$(PYTHON)" ] || { \
+	echo "No Python 3.11, 3.12 or 3.13 with venv found on the PATH."; \
+	echo "Install one (on Debian and Ubuntu: python3 and python3-venv), or name it: make install PYTHON=/path/to/python3"; \
+	exit 1; }
+endef
