@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dbt_af_k8s.errors import Issue
+
 #: Resource types that become tasks.
 RUNNABLE = ("model", "seed", "snapshot")
 
@@ -116,6 +118,8 @@ class Other:
     unique_id: str
     resource_type: str
     file: str = ""
+    #: Whether the manifest has it under `disabled`.
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +140,5 @@ class Manifest:
     others: Mapping[str, Other] = field(default_factory=dict)
     #: Names of dbt groups and their owner's name or e-mail, by group name.
     group_owners: Mapping[str, str] = field(default_factory=dict)
+    #: Warnings of the reader, such as a schema version newer than those it knows.
+    issues: tuple[Issue, ...] = ()
