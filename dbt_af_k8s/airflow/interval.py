@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dbt_af_k8s.schedule.intervals import Calendar, interval_from_form, interval_of_manual_run
+from dbt_af_k8s.schedule.calendar import Calendar
+from dbt_af_k8s.schedule.intervals import interval_from_form, interval_of_manual_run
 from dbt_af_k8s.schedule.values import Interval
 
 #: Names of the two fields that every DAG has in its trigger form, and of the dbt vars.
@@ -29,13 +30,19 @@ def interval_of_run(context: Mapping[str, Any], *, cron: str | None, timezone: s
     if run.run_type in _CALENDAR_RUN_TYPES and run.data_interval_start is not None:
         return Interval(_utc(run.data_interval_start), _utc(run.data_interval_end))
     form = context.get("params") or {}
-    typed = interval_from_form(form.get(START_FIELD), form.get(END_FIELD), timezone=timezone)
-    if typed is not None:
-        return typed
+    asked = interval_from_form(_text(form.get(START_FIELD)), _text(form.get(END_FIELD)), timezone)
+    if asked is not None:
+        return asked
     calendar = Calendar(cron, timezone) if cron else None
-    return interval_of_manual_run(calendar, logical_date=run.logical_date, run_after=run.run_after, timezone=timezone)
+    logical_date = None if run.logical_date is None else _utc(run.logical_date)
+    return interval_of_manual_run(calendar, logical_date=logical_date, run_after=_utc(run.run_after), timezone=timezone)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _utc(moment: datetime) -> datetime:
-    """The same moment as a plain datetime in UTC: Airflow's are pendulum's, which read alike and pickle otherwise."""
-    return datetime.fromtimestamp(moment.timestamp(), tz=UTC)
+    """The same moment as a plain datetime in UTC; Airflow's own are pendulum's."""
+    moment = moment.astimezone(UTC)
+    return datetime.combine(moment.date(), moment.time(), tzinfo=UTC)
