@@ -1,0 +1,71 @@
+"""Airflow's answers to a wait, through the Execution API: the same in a worker and in the triggerer."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+#: The dates and ids of one question travel in a URL; so many keep it well below what web servers take.
+_PER_QUESTION = 100
+
+
+class ExecutionApi:
+    """`UpstreamApi` over Airflow's task supervisor. Needs a running task or trigger around it; no database.
+
+    Raises `AirflowRuntimeError` where the API server does not answer.
+    """
+
+    def task_states(
+        self, dag_id: str, task_id: str, *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = ()
+    ) -> Mapping[str, tuple[str | None, ...]]:
+        """The states of a task's instances by run id."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states: dict[str, tuple[str | None, ...]] = defaultdict(tuple)
+        for some_dates, some_ids in _questions(dates, run_ids):
+            answer = RuntimeTaskInstance.get_task_states(
+                dag_id=dag_id, task_ids=[task_id], logical_dates=some_dates, run_ids=some_ids
+            )
+            for run_id, tasks in answer.items():
+                states[run_id] += tuple(tasks.values())
+        return dict(states)
+
+    def count_runs(
+        self, dag_id: str, *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = (), states: Sequence[str] = ()
+    ) -> int:
+        """How many runs of a DAG there are."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        return sum(
+            RuntimeTaskInstance.get_dr_count(
+                dag_id=dag_id, logical_dates=some_dates, run_ids=some_ids, states=list(states) or None
+            )
+            for some_dates, some_ids in _questions(dates, run_ids)
+        )
+
+
+def dag_trouble(dag_id: str) -> str | None:
+    """Why no run of a DAG may come, where Airflow knows: it is paused, or there is none of that id. Only in a worker.
+
+    Airflow answers this from 3.3 on; before that, None.
+    """
+    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    ask = getattr(RuntimeTaskInstance, "get_dag", None)
+    if ask is None:
+        return None
+    try:
+        is_paused = ask(dag_id).is_paused
+    except AirflowRuntimeError:
+        return f"Airflow tells nothing of a DAG {dag_id}: is it there?"
+    return f"DAG {dag_id} is paused: no run of it starts until it is switched on." if is_paused else None
+
+
+def _questions(
+    dates: Sequence[datetime], run_ids: Sequence[str]
+) -> Iterator[tuple[list[datetime] | None, list[str] | None]]:
+    """Cut a question into parts. One about neither dates nor ids would ask about every run there is: it is none."""
+    for first in range(0, len(dates), _PER_QUESTION):
+        yield list(dates[first : first + _PER_QUESTION]), None
+    for first in range(0, len(run_ids), _PER_QUESTION):
+        yield None, list(run_ids[first : first + _PER_QUESTION])
