@@ -1,0 +1,31 @@
+"""What the rooms' tests share: the example shop, copied and parsed by dbt."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def copy_shop(to: Path) -> Path:
+    """Copy the example project without what dbt made in it."""
+    made = shutil.ignore_patterns("target", "logs", "*.duckdb", "*.duckdb.wal", "__pycache__")
+    return Path(shutil.copytree(ROOT / "example_project", to, ignore=made))
+
+
+@pytest.fixture(scope="session")
+def parsed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example project with its `target/manifest.json`, for tests that only read."""
+    shop = copy_shop(tmp_path_factory.mktemp("shop") / "example_project")
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    subprocess.run([dbt, "parse", "--quiet", "--profiles-dir", "."], cwd=shop, check=True)
+    return shop
+
+
+@pytest.fixture
+def fresh_shop(parsed_shop: Path, tmp_path: Path) -> Path:
+    """A copy of the parsed shop without a database, for tests that run it."""
+    return Path(shutil.copytree(parsed_shop, tmp_path / "example_project"))
