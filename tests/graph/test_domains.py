@@ -1,0 +1,79 @@
+"""A node's domain and the rule that gave it."""
+
+import pytest
+from building import model, project, seed, test
+
+from dbt_af_k8s.config.settings import DomainSettings
+from dbt_af_k8s.graph.domains import choose_domain, domain_graph, folders_of, upstream_domains
+from dbt_af_k8s.graph.project import ProjectGraph
+from dbt_af_k8s.manifest.values import Node
+
+
+def node(resource: str, path: str, file: str, package: str = "shop") -> Node:
+    return Node(f"{resource}.{package}.x", resource, "x", package, path, file, (package, "x"))
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "file", "folders"),
+    [
+        ("model", "sales/core/a.sql", "models/sales/core/a.sql", ("sales", "core")),
+        ("model", "a.sql", "models/a.sql", ()),
+        ("seed", "raw/s.csv", "seeds/raw/s.csv", ("raw",)),
+        ("snapshot", "sales/snap.sql", "snapshots/sales/snap.sql", ("sales",)),
+        ("snapshot", "sales/y.yml/snap2.sql", "snapshots/sales/y.yml", ("sales",)),
+        ("snapshot", "y.yml/snap2.sql", "snapshots/y.yml", ()),
+        ("test", "not_null_a_id.sql", "models/sales/m.yml", ("sales",)),
+        ("test", "sales/singular.sql", "tests/sales/singular.sql", ("sales",)),
+        ("test", "singular.sql", "tests/singular.sql", ()),
+    ],
+)
+def test_folders_as_dbt_writes_them(resource: str, path: str, file: str, folders: tuple[str, ...]) -> None:
+    assert folders_of(node(resource, path, file)) == folders
+
+
+def test_without_a_folder_the_project_or_package_names_the_domain() -> None:
+    choice = choose_domain(node("model", "a.sql", "models/a.sql"), None, DomainSettings(), "shop")
+    assert (choice.domain, choice.because) == ("shop", "it lies in no folder, so it takes the name of its project")
+    choice = choose_domain(node("model", "a.sql", "models/a.sql", "lib"), None, DomainSettings(), "shop")
+    assert (choice.domain, choice.because) == ("lib", "it lies in no folder, so it takes the name of its package")
+
+
+@pytest.mark.parametrize(
+    ("sources", "own", "group", "expected"),
+    [
+        (("folder",), "m", "g", "sales"),
+        (("group", "meta", "folder"), "m", "g", "g"),
+        (("group", "meta", "folder"), "m", None, "m"),
+        (("group", "meta", "folder"), None, None, "sales"),
+        (("meta",), None, "g", "shop"),
+    ],
+)
+def test_the_first_source_that_names_one_wins(sources, own, group, expected) -> None:
+    entry = model("a", folder="sales/core", group=group)
+    assert choose_domain(entry, own, DomainSettings(sources), "shop").domain == expected
+
+
+@pytest.mark.parametrize(("depth", "expected"), [(1, "a"), (2, "b"), (3, "c"), (9, "c")])
+def test_a_folder_deeper_down(depth: int, expected: str) -> None:
+    assert (
+        choose_domain(model("m", folder="a/b/c"), None, DomainSettings(folder_depth=depth), "shop").domain == expected
+    )
+
+
+def test_domains_may_depend_on_each_other_in_a_circle() -> None:
+    manifest = project(
+        seed("r", folder="raw"),
+        model("a", "seed.shop.r", folder="x"),
+        model("b", "a", folder="y"),
+        model("c", "b", folder="x"),
+    )
+    graph = ProjectGraph(manifest)
+    domain_of = {key: manifest.nodes[key].path.split("/")[0] for key in graph.order}
+    assert sorted(domain_graph(graph, domain_of).edges) == [("raw", "x"), ("x", "y"), ("y", "x")]
+    assert upstream_domains(graph, domain_of) == {"raw": (), "x": ("raw", "y"), "y": ("x",)}
+
+
+def test_tests_do_not_draw_edges_between_domains() -> None:
+    manifest = project(model("a", folder="x"), model("b", folder="y"), test("t", "a", "b"))
+    graph = ProjectGraph(manifest)
+    assert upstream_domains(graph, {"model.shop.a": "x", "model.shop.b": "y"}) == {"x": (), "y": ()}
