@@ -1,0 +1,91 @@
+"""From a project to its plan: the passes in order, each a pure function of what came before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dbt_af_k8s.errors import Issue, issue_order
+from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
+from dbt_af_k8s.plan.passes.decide import Decisions, decide
+from dbt_af_k8s.plan.passes.layout import Layout, lay_out
+from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
+from dbt_af_k8s.plan.passes.make_dags import make_dags
+from dbt_af_k8s.plan.passes.project_checks import project_issues
+from dbt_af_k8s.plan.values import DagPlan, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A plan and what it was made from, for those who ask why."""
+
+    inputs: PlanInputs
+    decisions: Decisions
+    layout: Layout
+    plan: Plan
+
+
+def build_plan(inputs: PlanInputs) -> Plan:
+    """Plan a project. Never raises for what a project may hold: problems are the plan's `issues`."""
+    return build(inputs).plan
+
+
+def build(inputs: PlanInputs) -> Build:
+    """Plan a project and keep the decisions."""
+    decisions = decide(inputs)
+    outside, selection_issues = outside_selection(inputs, decisions)
+    left_out = {key: why for key, decision in decisions.nodes.items() if (why := decision.left_out)} | dict(outside)
+    for key, placement in decisions.placements.items():
+        if placement.beside in left_out and key not in left_out:
+            left_out[key] = f"the node it is placed with, {placement.beside}, is left out"
+    layout = lay_out(inputs, decisions, left_out)
+    issues = [
+        *inputs.issues,
+        *decisions.issues,
+        *selection_issues,
+        *dependency_issues(decisions, layout, inputs.manifest),
+        *project_issues(inputs, decisions, layout),
+    ]
+    issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
+    broken = _broken_domains(issues, decisions)
+    connector = Connector(inputs.manifest, decisions, layout, left_out)
+    dags = make_dags(inputs, decisions, layout, connector, broken)
+    planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
+    reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
+    plan = Plan(
+        project=inputs.project,
+        manifest_sha256=inputs.manifest.sha256,
+        dbt_version=inputs.manifest.dbt_version,
+        dags=dags,
+        left_out=left_out_entries(inputs, planned, reasons),
+        issues=tuple(sorted(set(issues), key=issue_order)),
+        pools=_pools(inputs, dags),
+    )
+    return Build(inputs, decisions, layout, plan)
+
+
+def _broken_domains(issues: list[Issue], decisions: Decisions) -> Mapping[str, tuple[Issue, ...]]:
+    """Each domain that has an error in one of its nodes, with its errors."""
+    found: dict[str, list[Issue]] = {}
+    for issue in issues:
+        if issue.is_error and issue.node is not None:
+            for domain in _domains_of(issue.node, decisions):
+                found.setdefault(domain, []).append(issue)
+    return {domain: tuple(sorted(set(found[domain]), key=issue_order)) for domain in sorted(found)}
+
+
+def _domains_of(node: str, decisions: Decisions) -> tuple[str, ...]:
+    """The domain of a node; an ephemeral model breaks those of the nodes that it is inlined into."""
+    if node in decisions.nodes:
+        return (decisions.nodes[node].domain.domain,)
+    if node not in decisions.graph:
+        return ()
+    return tuple(sorted({decisions.nodes[child].domain.domain for child in decisions.graph.inlined_into(node)}))
+
+
+def _broken_reason(domain: str) -> str:
+    return f"domain `{domain}` has errors; its DAGs hold one failing task that tells them"
+
+
+def _pools(inputs: PlanInputs, dags: tuple[DagPlan, ...]) -> Mapping[str, tuple[int, str]]:
+    used = {task.pool for dag in dags for task in dag.tasks if task.pool}
+    return {pool.name: (pool.slots, pool.description) for pool in inputs.settings.pools if pool.name in used}

@@ -1,0 +1,115 @@
+"""Why a node is where it is: every decision about it with the rule that made it."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from dbt_af_k8s.errors import Issue, UsageError
+from dbt_af_k8s.graph.domains import upstream_domains
+from dbt_af_k8s.names import node_name
+from dbt_af_k8s.plan.build import Build
+from dbt_af_k8s.plan.values import Because, DagPlan, TaskPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that the plan knows of one node."""
+
+    node: str
+    resource_type: str
+    file: str
+    #: DAG and task that run it; None where it has none.
+    dag_id: str | None
+    task_id: str | None
+    #: Why it has no task, or None.
+    left_out: str | None
+    reasons: tuple[Because, ...]
+    issues: tuple[Issue, ...]
+
+
+def explain(build: Build, name: str) -> tuple[Explanation, ...]:
+    """Explain every node that is called so: by unique_id, by name (with or without version), or by task id.
+
+    Raises:
+        UsageError: nothing is called so; the message names what comes close.
+    """
+    manifest = build.inputs.manifest
+    entries = {**manifest.nodes, **manifest.others, **manifest.exposures}
+    found = [key for key in entries if name in _names(build, key)]
+    if not found:
+        found = sorted(
+            {key for dag in build.plan.dags for task in dag.tasks if task.task_id == name for key in task.nodes}
+        )
+    if not found:
+        known = sorted({called for key in manifest.nodes for called in _names(build, key)})
+        close = ", ".join(f"`{text}`" for text in get_close_matches(name, known, 3))
+        raise UsageError(f"No node is called `{name}`." + (f" Close: {close}." if close else ""))
+    return tuple(_explain(build, key) for key in sorted(found))
+
+
+def _names(build: Build, key: str) -> tuple[str, ...]:
+    node = build.inputs.manifest.nodes.get(key)
+    return (key,) if node is None else (key, node.name, node_name(node.name, node.version))
+
+
+def _explain(build: Build, key: str) -> Explanation:
+    manifest = build.inputs.manifest
+    entry = manifest.nodes.get(key) or manifest.others.get(key)
+    left_out = next((entry.because for entry in build.plan.left_out if entry.node == key), None)
+    place = next(((dag, task) for dag in build.plan.dags for task in dag.tasks if key in task.nodes), None)
+    return Explanation(
+        node=key,
+        resource_type=entry.resource_type if entry else "exposure",
+        file=entry.file if entry else manifest.exposures[key].file,
+        dag_id=place[0].dag_id if place else None,
+        task_id=place[1].task_id if place else None,
+        left_out=left_out,
+        reasons=(*_decided(build, key), *(_around(build, key, *place) if place else ())),
+        issues=tuple(issue for issue in build.plan.issues if issue.node == key),
+    )
+
+
+def _decided(build: Build, key: str) -> tuple[Because, ...]:
+    decision = build.decisions.nodes.get(key)
+    if decision is None:
+        return ()
+    schedule = decision.schedule.schedule
+    when = f"{schedule.name} ({schedule.cron}, {schedule.timezone})" if schedule.cron else schedule.name
+    beside = build.decisions.placements[key].beside if key in build.decisions.placements else None
+    placed = (
+        [Because("placed with", beside, "the last of its parents: larger depth, then larger unique_id")]
+        if beside
+        else []
+    )
+    above = upstream_domains(build.decisions.graph, {n: d.domain.domain for n, d in build.decisions.nodes.items()})
+    reads = above.get(decision.domain.domain, ())
+    return (
+        *placed,
+        Because("domain", decision.domain.domain, decision.domain.because),
+        *((Because("reads domains", ", ".join(reads), "refs of all nodes of the domain"),) if reads else ()),
+        Because("schedule", when, decision.schedule.because),
+        Because("target", decision.target.target or "dbt's default", decision.target.because),
+        Because("runner", decision.runner.rule.runner, decision.runner.because),
+    )
+
+
+def _around(build: Build, key: str, dag: DagPlan, task: TaskPlan) -> tuple[Because, ...]:
+    tasks = {other.task_id: other for other in dag.tasks}
+    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node")]
+    for upstream in task.upstream:
+        other = tasks[upstream]
+        if other.waits_for is not None:
+            where = f"{other.waits_for.task_id} of {other.waits_for.dag_id}"
+            reasons.append(Because("waits for", where, other.because))
+        else:
+            reasons.append(
+                Because("comes after", upstream, f"it builds or tests {', '.join(other.nodes) or 'a group'}")
+            )
+    reasons += [Because("does not wait for", gap.node, gap.because) for gap in task.not_waited if gap.downstream == key]
+    laid_out = build.layout.tasks_of.get(key)
+    for test in laid_out.tests if laid_out else ():
+        reasons.append(
+            Because("tested by", test.task_id, f"{len(test.tests)} test(s) placed with it: {', '.join(test.tests)}")
+        )
+    if laid_out is not None and laid_out.done != laid_out.task_id:
+        reasons.append(Because("done after", laid_out.done, "what is downstream waits for its blocking tests"))
+    return tuple(reasons)

@@ -1,0 +1,122 @@
+"""Checks of the project as a whole that stop no node: what `check` warns of besides each node's own issues."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from dbt_af_k8s.errors import Issue, error, warning
+from dbt_af_k8s.names import node_name
+from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.decide import Decisions
+from dbt_af_k8s.plan.passes.layout import Layout
+
+
+def project_issues(inputs: PlanInputs, decisions: Decisions, layout: Layout) -> tuple[Issue, ...]:
+    """All of them."""
+    return (
+        *_foreign_manifest(inputs),
+        *_unknown_targets(inputs),
+        *_orphan_tests(decisions),
+        *_shared_names(decisions, layout),
+        *_start_dates(decisions),
+        *_pools(inputs, decisions),
+        *_empty(inputs, layout),
+    )
+
+
+def _foreign_manifest(inputs: PlanInputs) -> Iterable[Issue]:
+    name = inputs.manifest.project_name
+    if name and name != inputs.project:
+        message = f"The manifest is of project `{name}`, but dbt_project.yml names `{inputs.project}`."
+        yield error("foreign-manifest", message, "Run `dbt parse` in this project, or name the right manifest.")
+
+
+def _unknown_targets(inputs: PlanInputs) -> Iterable[Issue]:
+    types = inputs.profile.target_types
+    if not inputs.profile.found or not types:
+        return
+    targets = inputs.settings.targets
+    named = [
+        (f"targets.{purpose}", getattr(targets, purpose)) for purpose in ("default", "tests", "maintenance", "backfill")
+    ]
+    for key, target in [*named, ("--target", inputs.target)]:
+        if target is not None and target not in types:
+            close = get_close_matches(target, types, 1)
+            guess = f"Did you mean `{close[0]}`? " if close else ""
+            known = ", ".join(f"`{name}`" for name in types)
+            file = None if key == "--target" else inputs.settings_file
+            message = f"Target `{target}` is not in profile `{inputs.profile.name}`."
+            yield error("unknown-target", message, f"{guess}It has: {known}.", file=file, key=key)
+
+
+def _orphan_tests(decisions: Decisions) -> Iterable[Issue]:
+    for key, placement in decisions.placements.items():
+        if placement.beside is None and not placement.sources:
+            yield warning(
+                "orphan-test",
+                "The test depends on no model, seed, snapshot or source; it runs by itself and blocks nothing.",
+                "Use ref() or source() in it, so that it runs after what it tests.",
+                file=decisions.nodes[key].node.file,
+                node=key,
+            )
+
+
+def _shared_names(decisions: Decisions, layout: Layout) -> Iterable[Issue]:
+    for dag in layout.dags:
+        first: dict[str, str] = {}
+        for tasks in dag.nodes:
+            node = decisions.nodes[tasks.node].node
+            name = node_name(node.name, node.version).replace(".", "__")
+            if name in first:
+                yield warning(
+                    "duplicate-name",
+                    f"DAG `{dag.dag_id}` also holds {first[name]}, which comes to the same task id; "
+                    f"this one's task is `{tasks.task_id}`.",
+                    "Nothing has to be done; rename one of them for plain ids.",
+                    file=node.file,
+                    node=tasks.node,
+                )
+            first.setdefault(name, tasks.node)
+
+
+def _start_dates(decisions: Decisions) -> Iterable[Issue]:
+    first: dict[str, tuple[str, object]] = {}
+    for key, decision in decisions.nodes.items():
+        date = decision.settings.domain_start_date
+        if date is None:
+            continue
+        domain = decision.domain.domain
+        other, known = first.setdefault(domain, (key, date))
+        if known != date:
+            yield warning(
+                "start-dates-differ",
+                f"Domain `{domain}` has another `domain_start_date` at {other}; the earliest counts for all its DAGs.",
+                "Write the date once, in dbt_project.yml for the domain's folder.",
+                file=decision.node.file,
+                node=key,
+                key="domain_start_date",
+            )
+
+
+def _pools(inputs: PlanInputs, decisions: Decisions) -> Iterable[Issue]:
+    known = {pool.name for pool in inputs.settings.pools}
+    for key, decision in decisions.nodes.items():
+        pool = decision.settings.pool
+        if pool is not None and pool not in known:
+            yield warning(
+                "unknown-pool",
+                f"Pool `{pool}` is not in the settings' `pools`; a task waits for ever where Airflow lacks its pool.",
+                f"Add `{pool}` to `pools` with its slots.",
+                file=decision.node.file,
+                node=key,
+                key="pool",
+            )
+
+
+def _empty(inputs: PlanInputs, layout: Layout) -> Iterable[Issue]:
+    if not layout.dags:
+        yield warning(
+            "empty-plan",
+            "No node of the project gets a task, so there is no DAG.",
+            "Look at `left_out` of the plan for the reasons; check `select` and `exclude`.",
+            file=inputs.settings_file,
+        )
