@@ -1,0 +1,128 @@
+"""The JSON schema and the reference page of the settings, made from `written` and `node_meta`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dbt_af_k8s.config.node_meta import NodeMeta
+from dbt_af_k8s.config.written import Config
+
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+#: Names of types in the reference, by JSON schema type.
+_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "boolean": "true or false",
+    "object": "mapping",
+    "array": "list",
+    "number": "number",
+}
+
+
+def settings_json_schema() -> dict[str, Any]:
+    """JSON schema of `dbt_af_k8s.yml`, for editors: the same bytes every time it is made."""
+    schema = Config.model_json_schema()
+    return {"$schema": _DRAFT, **_tidied(schema), "title": "dbt_af_k8s.yml"}
+
+
+def settings_reference() -> str:
+    """The reference of the settings file and of the node settings, in Markdown."""
+    schema = settings_json_schema()
+    lines = ["# Settings", "", str(schema["description"]), "", "A key without a value counts as not written.", ""]
+    lines += ["## Top level", "", *_table(schema, schema)]
+    for name, section in schema["properties"].items():
+        for title, below in _sections(name, section, schema):
+            lines += ["", f"## `{title}`", "", str(below.get("description", ""))]
+            if below.get("properties"):
+                lines += ["", *_table(below, schema)]
+    node = _tidied(NodeMeta.model_json_schema())
+    lines += ["", "# Node settings", "", str(node["description"]), "", *_table(node, node)]
+    dependency = node["$defs"]["DependencyMeta"]
+    lines += ["", "## `dependencies.<model>`", "", str(dependency["description"]), "", *_table(dependency, node)]
+    return "\n".join(lines) + "\n"
+
+
+def _tidied(part: Any) -> Any:
+    """Without pydantic's titles and null branches: a key that is not given is simply left out."""
+    if isinstance(part, list):
+        return [_tidied(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    kept = {key: _tidied(value) for key, value in part.items() if not (key == "title" and isinstance(value, str))}
+    if kept.get("default", 0) is None:
+        del kept["default"]
+    branches = [branch for branch in kept.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        del kept["anyOf"]
+        kept = {**branches[0], **kept}
+    elif branches:
+        kept["anyOf"] = branches
+    return kept
+
+
+def _sections(name: str, step: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The mappings below a key, each once, with the names that people write."""
+    if "$ref" in step:
+        found = _referred(step, schema)
+        yield name, found
+        below = [(key, part) for key, part in found.get("properties", {}).items() if "$ref" in part]
+        if len({part["$ref"] for _, part in below}) == 1 and len(below) > 1:
+            yield f"{name}.<kind>", _referred(below[0][1], schema)  # the kinds of `retries` are all alike
+        else:
+            for key, part in below:
+                yield from _sections(f"{name}.{key}", part, schema)
+        if isinstance(found.get("additionalProperties"), dict):
+            yield from _sections(f"{name}.<name>", found["additionalProperties"], schema)
+    elif isinstance(step.get("additionalProperties"), dict):
+        yield from _sections(f"{name}.<name>", step["additionalProperties"], schema)
+    elif "$ref" in step.get("items", {}):
+        yield from _sections(f"{name}[]", step["items"], schema)
+
+
+def _referred(step: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = schema["$defs"][step["$ref"].rsplit("/", 1)[-1]]
+    return found
+
+
+def _table(section: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
+    required = section.get("required", ())
+    for key, part in section["properties"].items():
+        meaning = part.get("description") or _referred(part, schema).get("description", "")
+        default = "required" if key in required else _default(part)
+        rows.append(f"| `{key}` | {_takes(part, schema)} | {default} | {_cell(str(meaning))} |")
+    return rows
+
+
+def _takes(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    if "unit" in part:
+        return _cell(str(part["unit"]))
+    if "enum" in part:
+        return _cell(", ".join(f"`{name}`" for name in part["enum"]))
+    if "anyOf" in part:
+        one = part["anyOf"][0]
+        return f"{_takes(one, schema)}; one or a list"
+    if "$ref" in part:
+        return "mapping"
+    if part.get("format") == "date-time":
+        return "date or time, ISO 8601"
+    if "minimum" in part and part["minimum"] > -(2**30):
+        return f"whole number from {part['minimum']}"
+    return _TYPES.get(str(part.get("type")), "any value")
+
+
+def _default(part: Mapping[str, Any]) -> str:
+    if "default" not in part:
+        return ""
+    match part["default"]:
+        case bool(value):
+            return "`true`" if value else "`false`"
+        case list(values):
+            return ", ".join(f"`{value}`" for value in values)
+        case "":
+            return ""
+        case value:
+            return f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,258 @@
+"""`dbt_af_k8s.yml` as a person writes it. `resolve` turns it into `settings.Settings`, which planning reads.
+
+The JSON schema and the reference page are made from this module (`schema`): every field says what it is for here.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from dbt_af_k8s.config.fields import (
+    Count,
+    DomainSources,
+    Duration,
+    Flag,
+    Kinds,
+    Places,
+    Retries,
+    RunnerName,
+    Section,
+    Span,
+    Text,
+    Texts,
+    Unknown,
+    Weight,
+    When,
+)
+
+
+class DomainsConfig(Section):
+    """Where the domain of a node comes from."""
+
+    sources: Annotated[
+        DomainSources,
+        Field(
+            alias="from",
+            min_length=1,
+            description="What names the domain, in order; the first that gives a name wins: the dbt group, "
+            "`meta.domain`, or the folder.",
+        ),
+    ] = ("folder",)
+    folder_depth: Annotated[
+        Count,
+        Field(
+            le=100,
+            description="Which folder below the resource path names the domain: 1 is the first. A node that lies "
+            "less deep takes its last folder.",
+        ),
+    ] = 1
+
+
+class TargetsConfig(Section):
+    """dbt targets (`outputs` of profiles.yml) by purpose. Not given: the default, which is the profile's."""
+
+    default: Annotated[Text | None, Field(description="Target of nodes that name none.")] = None
+    tests: Annotated[Text | None, Field(description="Target of tests.")] = None
+    maintenance: Annotated[Text | None, Field(description="Target of maintenance tasks.")] = None
+    backfill: Annotated[Text | None, Field(description="Target of backfill DAGs.")] = None
+
+
+class RunnerConfig(Section):
+    """Where dbt runs for the targets of one pattern. The name of a runner alone does as well."""
+
+    type: Annotated[RunnerName, Field(description="The runner.")]
+    dbt: Annotated[
+        Text | None,
+        Field(
+            description="Only for `local`: the dbt program, a name on the PATH or the path of another virtual "
+            "environment's dbt."
+        ),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, written: Any) -> Any:
+        return {"type": written} if isinstance(written, str) else written
+
+
+class NamedScheduleConfig(Section):
+    """A schedule with a name of your own."""
+
+    cron: Annotated[Text, Field(description="Five-field cron.")]
+    timezone: Annotated[
+        Text | None,
+        Field(description="IANA time zone in which the cron is read. Not given: `dags.timezone`."),
+    ] = None
+
+
+class SchedulesConfig(Section):
+    """The schedule of nodes that name none, and named schedules: every other key is the name of one."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, NamedScheduleConfig] = Field(init=False)
+
+    default: Annotated[
+        Text,
+        Field(description="Schedule of nodes that name none: a preset, a named schedule, or a five-field cron."),
+    ] = "@daily"
+
+    @property
+    def named(self) -> dict[str, NamedScheduleConfig]:
+        """The named schedules, as written."""
+        return self.__pydantic_extra__ or {}
+
+
+class TestsConfig(Section):
+    """How tests become tasks."""
+
+    per: Annotated[
+        Literal["model", "test"],
+        Field(description="Tests of one model in one dbt process (`model`), or one task each (`test`)."),
+    ] = "model"
+
+
+class WaitsConfig(Section):
+    """How a DAG waits for the nodes of another one."""
+
+    per: Annotated[
+        Literal["dag", "task"],
+        Field(description="One wait for each upstream node for the whole DAG, or one for each downstream task."),
+    ] = "dag"
+    timeout: Annotated[Span, Field(description="How long a wait lasts before it fails.")] = 24 * 3600
+    poke: Annotated[Span, Field(description="Time between two looks.")] = 60
+    deferrable: Annotated[
+        Flag, Field(description="Wait in the triggerer, which takes no worker slot. Needs a running triggerer.")
+    ] = True
+
+
+class RetryConfig(Section):
+    """Retries of one kind of task. A key that is not given is taken from `retries.default`."""
+
+    retries: Annotated[Retries | None, Field(description="Tries after the first one.")] = None
+    delay: Annotated[Duration | None, Field(description="Time before the next try.")] = None
+    exponential_backoff: Annotated[
+        Flag | None, Field(description="Whether the delay doubles with each try, up to `max_delay`.")
+    ] = None
+    max_delay: Annotated[Duration | None, Field(description="Longest time between two tries.")] = None
+
+
+class RetriesConfig(Section):
+    """Retries by kind of task. Each key of a kind is taken from `default` where the kind does not give it."""
+
+    default: RetryConfig = Field(default_factory=RetryConfig, description="For all kinds: 2 retries, 1m, up to 30m.")
+    run: RetryConfig = Field(default_factory=RetryConfig, description="Models.")
+    seed: RetryConfig = Field(default_factory=RetryConfig, description="Seeds.")
+    snapshot: RetryConfig = Field(default_factory=RetryConfig, description="Snapshots.")
+    test: RetryConfig = Field(default_factory=RetryConfig, description="Tests.")
+    wait: RetryConfig = Field(default_factory=RetryConfig, description="Waits for other DAGs.")
+    freshness: RetryConfig = Field(default_factory=RetryConfig, description="Source freshness checks.")
+    kubernetes: RetryConfig = Field(default_factory=RetryConfig, description="Python scripts in Kubernetes.")
+    maintenance: RetryConfig = Field(default_factory=RetryConfig, description="Maintenance tasks.")
+
+
+class DagsConfig(Section):
+    """What every DAG gets."""
+
+    start_date: Annotated[
+        When,
+        Field(description="First moment of the first data interval, ISO 8601; without an offset in `timezone`."),
+    ] = "2026-01-01"
+    catchup: Annotated[
+        Flag, Field(description="Whether Airflow makes up for the intervals between `start_date` and now.")
+    ] = False
+    max_active_runs: Annotated[Count, Field(description="Runs of one DAG at once.")] = 1
+    max_active_tasks: Annotated[
+        Count | None, Field(description="Tasks of one DAG at once, over its runs. Not given: Airflow's default.")
+    ] = None
+    timezone: Annotated[Text, Field(description="IANA time zone in which schedules are read.")] = "UTC"
+    prefix: Annotated[
+        str,
+        Field(description="Put before every DAG id; keeps two projects on one Airflow apart. Letters, `_`, `-`, `.`."),
+    ] = ""
+    tags: Annotated[Texts, Field(description="Tags of every DAG, at most 100 characters each.")] = ()
+    owner: Annotated[Text, Field(description="Owner of tasks for which dbt names none.")] = "dbt"
+    task_ids: Annotated[
+        Literal["plain", "dbt_af"],
+        Field(description="`plain` ids, or those of dbt-af, for teams that bring their history along."),
+    ] = "plain"
+    task_timeout: Annotated[
+        Span | None, Field(description="Longest time of one try of a dbt task. Not given: no limit.")
+    ] = None
+
+
+class PoolConfig(Section):
+    """An Airflow pool and the tasks that take a slot of it; all conditions that are given must fit."""
+
+    slots: Annotated[Count, Field(description="Slots of the pool.")]
+    description: Annotated[str, Field(description="What the pool is for, shown in Airflow.")] = ""
+    targets: Annotated[Texts, Field(description="dbt targets, shell-style patterns. Not given: all.")] = ()
+    kinds: Annotated[Kinds, Field(description="Kinds of task. Not given: all.")] = ()
+    domains: Annotated[Texts, Field(description="Domains, shell-style patterns. Not given: all.")] = ()
+
+
+class TaskConditionConfig(Section):
+    """Which tasks a row is for; all conditions that are given must fit."""
+
+    target: Annotated[Texts, Field(description="dbt targets, shell-style patterns. Not given: all.")] = ()
+    kind: Annotated[Kinds, Field(description="Kinds of task. Not given: all.")] = ()
+    node: Annotated[Texts, Field(description="Names of dbt nodes, shell-style patterns. Not given: all.")] = ()
+
+
+class TaskConfig(Section):
+    """How Airflow runs the tasks that fit; of several rows the first that gives a value wins."""
+
+    when: TaskConditionConfig = Field(
+        default_factory=TaskConditionConfig, description="Which tasks the row is for. Not given: all."
+    )
+    queue: Annotated[Text | None, Field(description="Airflow queue.")] = None
+    executor: Annotated[Text | None, Field(description="Airflow executor.")] = None
+    executor_config: Annotated[dict[str, Any] | None, Field(description="Airflow's `executor_config`.")] = None
+    priority_weight: Annotated[Weight | None, Field(description="Airflow's `priority_weight`.")] = None
+
+
+class NodeSettingsConfig(Section):
+    """Where settings of a node are read in the dbt files."""
+
+    places: Annotated[
+        Places,
+        Field(description="Places in order; for each setting the first place that has it wins."),
+    ] = ("meta.dbt_af_k8s", "meta", "config")
+    ignore: Annotated[
+        Texts,
+        Field(
+            description="Names that `meta` and `config` use for something else; in `meta.dbt_af_k8s` they still count."
+        ),
+    ] = ()
+
+
+class Config(Section):
+    """Settings of dbt_af_k8s: `dbt_af_k8s.yml` next to `dbt_project.yml`. All of it is optional."""
+
+    select: Annotated[Texts, Field(description="Nodes to plan, in dbt's selection syntax. Not given: all.")] = ()
+    exclude: Annotated[Texts, Field(description="Nodes not to plan, in dbt's selection syntax.")] = ()
+    domains: DomainsConfig = Field(default_factory=DomainsConfig)
+    targets: TargetsConfig = Field(default_factory=TargetsConfig)
+    runners: Annotated[
+        dict[Text, RunnerConfig],
+        Field(
+            description="Where dbt runs, by target name or shell-style pattern; the first that fits. Others: `local`."
+        ),
+    ] = Field(default_factory=dict)
+    schedules: SchedulesConfig = Field(default_factory=SchedulesConfig)
+    tests: TestsConfig = Field(default_factory=TestsConfig)
+    waits: WaitsConfig = Field(default_factory=WaitsConfig)
+    retries: RetriesConfig = Field(default_factory=RetriesConfig)
+    dags: DagsConfig = Field(default_factory=DagsConfig)
+    pools: Annotated[
+        dict[Text, PoolConfig],
+        Field(description="Airflow pools by name; the first that fits a task is its pool. Airflow must have them."),
+    ] = Field(default_factory=dict)
+    tasks: Annotated[tuple[TaskConfig, ...], Field(description="Rows of task settings.")] = ()
+    kubernetes: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
+    maintenance: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
+    integrations: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
+    node_settings: NodeSettingsConfig = Field(default_factory=NodeSettingsConfig)
+    strict: Annotated[
+        Flag,
+        Field(description="Errors of a project become an import error of the DAG file, not a failing DAG per domain."),
+    ] = False

@@ -1,0 +1,191 @@
+"""YAML as users' files need it: safe types only, duplicate keys found, bombs refused, every fault with its line."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from dbt_af_k8s.config.wording import quoted
+from dbt_af_k8s.errors import Issue, ProjectError, error
+
+#: Largest file that is read, in bytes. Settings and profiles have a few KB.
+MOST_BYTES = 1024 * 1024
+#: Deepest nesting, aliases followed.
+MOST_DEPTH = 60
+#: Most values in a file, aliases followed: a "billion laughs" file has more.
+MOST_VALUES = 200_000
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A key that stands twice in one mapping; YAML keeps the last."""
+
+    key: str
+    line: int
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """A file's top-level mapping (empty for an empty file) and its duplicate keys."""
+
+    mapping: dict[Any, Any] = field(default_factory=dict)
+    duplicates: tuple[Duplicate, ...] = ()
+
+
+def load_yaml(data: bytes, *, file: str) -> YamlFile:
+    """Read one YAML document whose top level is a mapping. Raises `ProjectError`; `file` is for its messages."""
+    text = _decoded(data, file)
+    try:
+        _check_depth(text, file)
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            if root is None:
+                return YamlFile()
+            if not isinstance(root, yaml.MappingNode):
+                raise _broken(
+                    "The top level is no mapping of keys to values.", "Write `key: value` lines.", file, root.start_mark
+                )
+            duplicates = _walk(root, file)
+            mapping = _constructed(loader, root, file)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as failed:
+        raise _syntax(failed, file) from None
+    except yaml.YAMLError as failed:
+        raise ProjectError(
+            [_issue(f"This is not YAML: {_first_line(str(failed))}.", "Remove the character.", file)]
+        ) from None
+    return YamlFile(mapping, tuple(duplicates))
+
+
+def duplicate_errors(found: YamlFile, *, file: str) -> tuple[Issue, ...]:
+    """Duplicate keys as errors: in a file of ours the key that YAML drops was meant."""
+    return tuple(
+        error(
+            "yaml-duplicate-key",
+            f"The key {quoted(twice.key)} stands twice in one mapping: lines {twice.first_line} and {twice.line}.",
+            "Remove one of the two.",
+            file=file,
+            key=twice.key if twice.key.isprintable() else None,
+        )
+        for twice in found.duplicates
+    )
+
+
+def _decoded(data: bytes, file: str) -> str:
+    if len(data) > MOST_BYTES:
+        raise ProjectError([_issue(f"The file has more than {MOST_BYTES} bytes.", "Is it the right file?", file)])
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ProjectError([_issue("The file is UTF-16, not UTF-8.", "Save it as UTF-8.", file)])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as failed:
+        line = data.count(b"\n", 0, failed.start) + 1
+        message = f"The file is not UTF-8: byte {failed.start} (line {line}) is none of its characters."
+        raise ProjectError([_issue(message, "Save it as UTF-8.", file)]) from None
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse deep nesting before anything that recurses (composing and constructing do) sees it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MOST_DEPTH:
+                raise _too_deep(file, event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _walk(root: yaml.Node, file: str) -> list[Duplicate]:
+    """Find duplicate keys; refuse values that, with their aliases followed, contain themselves or are a bomb."""
+    duplicates: list[Duplicate] = []
+    #: Of every node that is done: values in it and depth below it, aliases followed.
+    sizes: dict[int, tuple[int, int]] = {}
+    open_nodes: set[int] = set()
+    stack: list[tuple[yaml.Node, bool]] = [(root, False)]
+    while stack:
+        node, done = stack.pop()
+        mark = id(node)
+        if done:
+            open_nodes.discard(mark)
+            below = [sizes[id(child)] for child in _children(node)]
+            values = 1 + sum(size for size, _ in below)
+            depth = 1 + max((deep for _, deep in below), default=0)
+            if values > MOST_VALUES:
+                message = f"With its aliases followed the file has more than {MOST_VALUES} values."
+                raise _broken(message, "Use fewer aliases (`*name`).", file, node.start_mark)
+            if depth > MOST_DEPTH:
+                raise _too_deep(file, node.start_mark)
+            sizes[mark] = (values, depth)
+        elif mark in open_nodes:
+            raise _broken("A value contains itself through an alias.", "Remove the alias.", file, node.start_mark)
+        elif mark not in sizes:
+            open_nodes.add(mark)
+            stack.append((node, True))
+            stack.extend((child, False) for child in _children(node))
+            duplicates.extend(_duplicates(node))
+    return sorted(duplicates, key=lambda twice: (twice.line, twice.key))
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def _duplicates(node: yaml.Node) -> Iterator[Duplicate]:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: dict[tuple[str, str], int] = {}
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            line = key.start_mark.line + 1
+            name = (key.tag, key.value)
+            if name in seen:
+                yield Duplicate(key.value, line, seen[name])
+            seen.setdefault(name, line)
+
+
+def _constructed(loader: Any, root: yaml.Node, file: str) -> dict[Any, Any]:
+    try:
+        mapping: dict[Any, Any] = loader.construct_document(root)
+    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as failed:
+        # PyYAML's own constructors fail like this on 2026-13-45, on integers of 5,000 digits and on `!!int ''`.
+        message = f"A value cannot be read: {_first_line(str(failed)) or type(failed).__name__}."
+        raise ProjectError([_issue(message, "Put dates and long numbers in quotes.", file)]) from None
+    return mapping
+
+
+def _syntax(failed: yaml.MarkedYAMLError, file: str) -> ProjectError:
+    mark = failed.problem_mark or failed.context_mark
+    problem = _first_line(failed.problem or failed.context or "it cannot be read")
+    if "'\\t'" in problem:
+        return _broken("A tab stands where YAML takes only spaces.", "Indent with spaces.", file, mark)
+    if "single document" in f"{failed.context}":
+        return _broken("The file has several documents (`---`).", "Keep one.", file, mark)
+    fix = "Look at that line and the one above: indentation, a missing quote, bracket or colon are the usual causes."
+    return _broken(f"This is not YAML: {problem}.", fix, file, mark)
+
+
+def _too_deep(file: str, mark: Any) -> ProjectError:
+    return _broken(f"The file is nested deeper than {MOST_DEPTH} levels.", "Nest less deep.", file, mark)
+
+
+def _broken(message: str, fix: str, file: str, mark: Any) -> ProjectError:
+    where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""
+    return ProjectError([_issue(f"{message[:-1]}{where}.", fix, file)])
+
+
+def _issue(message: str, fix: str, file: str) -> Issue:
+    return error("yaml-broken", message, fix, file=file)
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return "".join(c if c.isprintable() else " " for c in line)[:160].rstrip(".")
