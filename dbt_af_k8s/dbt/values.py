@@ -12,6 +12,9 @@ class DbtSelection:
     resource_type: str
     package: str
     fqn: tuple[str, ...]
+    #: unique_ids of its parents, needed only where another node of the same kind has the same package and fqn (tests
+    #: of two models that a person gave one name).
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""The dbt command for one task, as a list of arguments: no shell ever reads it."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dbt_af_k8s.dbt.selection import select_argument
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
+
+#: Names of the vars that every dbt task gets: the data interval `[start, end)`, ISO 8601 with offset.
+START_VAR = "start_dttm"
+END_VAR = "end_dttm"
+
+#: What every command gets, so that neither `flags:` of the project nor DBT_... variables of the worker change how the
+#: task is read and judged: JSON lines on standard output, no second log on disk, and run_results.json.
+#: No partial parse: the interval is in `--vars`, and dbt parses all again when any of them changes
+#: (`ManifestStateCheck.vars_hash` in dbt 1.11), so a saved state would be read for nothing.
+_FIXED_FLAGS = (
+    "--log-format",
+    "json",
+    "--log-level-file",
+    "none",
+    "--no-use-colors",
+    "--no-send-anonymous-usage-stats",
+    "--no-partial-parse",
+    "--write-json",
+)
+
+#: dbt's own format of `--event-time-start` and `--event-time-end`, read as UTC.
+_EVENT_TIME = "%Y-%m-%dT%H:%M:%S"
+
+
+def dbt_argv(
+    invocation: DbtInvocation,
+    project: DbtProject,
+    *,
+    target_path: Path,
+    start: datetime,
+    end: datetime,
+    variables: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    """The dbt command that runs the nodes of one task and nothing else.
+
+    `target_path` is a private folder of this try: dbt writes its artefacts there, so that parallel tasks never write
+    to one file. `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values)
+    of the same names.
+    """
+    flags = [
+        *("--select", *(select_argument(node) for node in invocation.nodes)),
+        *("--vars", _vars(variables or {}, start, end)),
+        *("--project-dir", str(project.project_dir)),
+        *(("--profiles-dir", str(project.profiles_dir)) if project.profiles_dir else ()),
+        *(("--target", invocation.target) if invocation.target else ()),
+        *("--target-path", str(target_path)),
+        *("--log-path", str(target_path / "logs")),
+        *_FIXED_FLAGS,
+    ]
+    if invocation.verb == "test":
+        # Else dbt adds tests that share a parent with those asked for.
+        flags += ["--indirect-selection", "empty"]
+    if invocation.microbatch:
+        flags += ["--event-time-start", _event_time(start), "--event-time-end", _event_time(end)]
+    return (dbt_program(invocation.executable), invocation.verb, *flags)
+
+
+def dbt_program(executable: str | None) -> str:
+    """The dbt program: as given (`~` is the home folder), else the one beside this Python, else `dbt` on the PATH."""
+    if executable:
+        return str(Path(executable).expanduser()) if executable.startswith("~") else executable
+    beside = Path(sys.executable).with_name("dbt")
+    return str(beside) if beside.is_file() else "dbt"
+
+
+def _vars(variables: Mapping[str, Any], start: datetime, end: datetime) -> str:
+    interval = {START_VAR: _utc(start).isoformat(), END_VAR: _utc(end).isoformat()}
+    return json.dumps({**variables, **interval}, sort_keys=True)
+
+
+def _event_time(moment: datetime) -> str:
+    return _utc(moment).strftime(_EVENT_TIME)
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.utcoffset() is None:
+        raise ValueError(f"a data interval needs a time zone: {moment.isoformat()}")
+    return moment.astimezone(UTC)

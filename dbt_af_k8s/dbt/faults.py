@@ -1,0 +1,49 @@
+"""Which failures stay when dbt runs again, and which may pass: only the first kind is not retried.
+
+A failure counts as lasting only where dbt's or the warehouse's own words leave no doubt. All else is retried: a
+missing table or column may be there a minute later (a table is replaced, a folder is synchronised), and a lost
+connection speaks with the same words as a wrong one.
+"""
+
+import re
+
+from dbt_af_k8s.dbt.logs import LogDigest
+
+#: Rows: what the message shows, and a pattern over the text after dbt's own first line. Read with dbt-core 1.11,
+#: dbt-duckdb 1.11 and dbt-postgres 1.11; the others from the warehouses' documented error texts.
+_SYNTAX_FAULTS = (
+    ("DuckDB", re.compile(r"\A\s*Parser Error:")),
+    ("PostgreSQL, Redshift", re.compile(r"\A\s*syntax error at or near ")),
+    ("Snowflake", re.compile(r"\A\s*0010\d\d \(42000\):.*\s*SQL compilation error:\s*syntax error line")),
+    ("BigQuery", re.compile(r"\A\s*Syntax error: ")),
+    ("Databricks, Spark", re.compile(r"\A\s*\[PARSE_SYNTAX_ERROR\]")),
+)
+#: First words of dbt's errors that come of the project's text alone.
+_COMPILE_FAULTS = ("Compilation Error", "Parsing Error")
+_RUNTIME_ERROR = "Runtime Error"
+
+
+def is_lasting_failure(status: str, message: str) -> bool:
+    """Whether a node that ended with this status and message would end so again.
+
+    A failed data test (`fail`), Jinja that does not compile or breaks its contract, and SQL that does not parse.
+    """
+    if status == "fail":
+        return True
+    if message.startswith(_COMPILE_FAULTS):
+        return True
+    _, _, said = message.partition("\n")
+    return any(pattern.search(said) for _, pattern in _SYNTAX_FAULTS)
+
+
+def is_lasting_end(log: LogDigest) -> bool:
+    """Whether dbt would end again before it ran anything.
+
+    A wrong argument, a project that does not parse, and whatever is wrong with the project or the profile before dbt
+    has an adapter: an unset environment variable, an unknown target, an adapter that is not installed.
+    """
+    if log.fatal is None:
+        return False
+    if log.is_usage or log.fatal.startswith(_COMPILE_FAULTS):
+        return True
+    return log.fatal.startswith(_RUNTIME_ERROR) and not log.is_ready

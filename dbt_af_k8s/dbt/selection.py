@@ -1,0 +1,59 @@
+"""One node as dbt's `--select` finds it, and nothing else.
+
+dbt's `fqn` method matches more than it says (`dbt/graph/selector_methods.py`, 1.11): the leaf name in every package,
+the names of folders from the left, and `orders.v2` also for a model `v2` in a folder `orders`. A pattern is compared
+with the whole of the name instead. So the name is written as a pattern that only it matches: its last letter as a
+class of one letter, `order[s]`.
+"""
+
+from dbt_af_k8s.dbt.values import DbtSelection
+
+#: What splits a `--select` argument (spaces, commas) or cannot stand in a class of one letter.
+_UNWRITABLE = frozenset(" ,!\t\r\n\v\f")
+_SPECIAL = frozenset("*?[")
+
+
+def select_argument(node: DbtSelection) -> str:
+    """The `--select` argument that names this node alone.
+
+    All criteria must hold: the whole name, its last part, the package and the kind; for a node that shares all of
+    these with another one, also its parents.
+    """
+    criteria = [f"fqn:{_only('.'.join(node.fqn))}"]
+    leaf = _leaf(node)
+    if leaf:
+        criteria.append(f"fqn:{leaf}")
+    criteria += [f"package:{_only(node.package)}", f"resource_type:{node.resource_type}"]
+    criteria += [f"{_parent(unique_id)}+1" for unique_id in node.parents]
+    return ",".join(criteria)
+
+
+def _leaf(node: DbtSelection) -> str | None:
+    """The last part of the name, which tells `b` in the folder `a` from a file `a.b.sql`.
+
+    Not for versions, whose last part is `v2`; nor for a name with dots that is no plain text, which dbt can find by no
+    pattern.
+    """
+    leaf = node.fqn[-1]
+    if node.unique_id.endswith(f".{'.'.join(node.fqn[-2:])}") and node.unique_id.count(".") > 2 + leaf.count("."):
+        return None
+    if "." not in leaf:
+        return _only(leaf)
+    return None if (_UNWRITABLE | _SPECIAL | {"+"}).intersection(leaf) else leaf
+
+
+def _parent(unique_id: str) -> str:
+    """A criterion that finds the parent; it may find more, since the children are narrowed by the other criteria."""
+    resource_type, _, rest = unique_id.partition(".")
+    if resource_type == "source":
+        return f"source:{rest}"
+    _, _, name = rest.partition(".")
+    return f"fqn:{name}" if "." in name else f"fqn:{_only(name)}"
+
+
+def _only(text: str) -> str:
+    """A shell-style pattern that matches this text; letters that cannot be written stand as `?`."""
+    letters = ["?" if letter in _UNWRITABLE else f"[{letter}]" if letter in _SPECIAL else letter for letter in text]
+    if letters[-1] == text[-1]:
+        letters[-1] = "?" if text[-1] == "." else f"[{text[-1]}]"
+    return "".join(letters)

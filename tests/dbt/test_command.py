@@ -1,0 +1,118 @@
+"""The dbt command of a task."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dbt_af_k8s.dbt.command import dbt_argv, dbt_program
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection
+
+ORDERS = DbtSelection("model.shop.orders", "model", "shop", ("shop", "orders"))
+UNIQUE = DbtSelection("test.shop.unique_orders_id.1", "test", "shop", ("shop", "unique_orders_id"))
+NOT_NULL = DbtSelection("test.shop.not_null_orders_id.2", "test", "shop", ("shop", "not_null_orders_id"))
+
+
+def argv(invocation, *, project=None, start=None, end=None, variables=None):
+    return dbt_argv(
+        invocation,
+        project or DbtProject(Path("/dbt/shop")),
+        target_path=Path("/tmp/target"),
+        start=start or datetime(2026, 3, 1, tzinfo=UTC),
+        end=end or datetime(2026, 3, 2, tzinfo=UTC),
+        variables=variables,
+    )
+
+
+def value_of(flag, words):
+    return words[words.index(flag) + 1]
+
+
+def test_the_whole_command_of_a_model():
+    project = DbtProject(Path("/dbt/shop"), Path("/dbt/profiles"))
+    assert argv(DbtInvocation("run", (ORDERS,), target="prod", executable="/opt/dbt/bin/dbt"), project=project) == (
+        "/opt/dbt/bin/dbt",
+        "run",
+        "--select",
+        "fqn:shop.order[s],fqn:order[s],package:sho[p],resource_type:model",
+        "--vars",
+        '{"end_dttm": "2026-03-02T00:00:00+00:00", "start_dttm": "2026-03-01T00:00:00+00:00"}',
+        "--project-dir",
+        "/dbt/shop",
+        "--profiles-dir",
+        "/dbt/profiles",
+        "--target",
+        "prod",
+        "--target-path",
+        "/tmp/target",
+        "--log-path",
+        "/tmp/target/logs",
+        "--log-format",
+        "json",
+        "--log-level-file",
+        "none",
+        "--no-use-colors",
+        "--no-send-anonymous-usage-stats",
+        "--no-partial-parse",
+        "--write-json",
+    )
+
+
+def test_tests_run_together_and_draw_in_no_others():
+    words = argv(DbtInvocation("test", (UNIQUE, NOT_NULL)))
+    first = words.index("--select")
+    assert [word.partition(",")[0] for word in words[first + 1 : first + 3]] == [
+        "fqn:shop.unique_orders_i[d]",
+        "fqn:shop.not_null_orders_i[d]",
+    ]
+    assert words[first + 3] == "--vars"
+    assert value_of("--indirect-selection", words) == "empty"
+
+
+def test_without_a_target_or_profiles_folder_dbt_decides():
+    words = argv(DbtInvocation("seed", (ORDERS,)))
+    assert "--target" not in words
+    assert "--profiles-dir" not in words
+
+
+def test_the_interval_goes_over_vars_of_the_same_name_and_is_utc():
+    berlin = ZoneInfo("Europe/Berlin")
+    words = argv(
+        DbtInvocation("run", (ORDERS,)),
+        start=datetime(2026, 3, 29, 0, 0, tzinfo=berlin),
+        end=datetime(2026, 3, 30, 0, 0, tzinfo=berlin),
+        variables={"start_dttm": "never", "shop": {"city": "Køln"}},
+    )
+    assert json.loads(value_of("--vars", words)) == {
+        "start_dttm": "2026-03-28T23:00:00+00:00",
+        "end_dttm": "2026-03-29T22:00:00+00:00",
+        "shop": {"city": "Køln"},
+    }
+
+
+def test_a_microbatch_model_gets_the_event_times_as_dbt_reads_them():
+    words = argv(
+        DbtInvocation("run", (ORDERS,), microbatch=True),
+        start=datetime(2026, 3, 29, tzinfo=ZoneInfo("Europe/Berlin")),
+    )
+    assert value_of("--event-time-start", words) == "2026-03-28T23:00:00"
+    assert value_of("--event-time-end", words) == "2026-03-02T00:00:00"
+
+
+def test_an_interval_without_a_time_zone_is_a_fault_of_the_caller():
+    with pytest.raises(ValueError, match="time zone"):
+        argv(DbtInvocation("run", (ORDERS,)), start=datetime(2026, 3, 1))  # noqa: DTZ001
+
+
+def test_the_program_is_the_one_beside_this_python_unless_named():
+    assert dbt_program(None) == str(Path(sys.executable).with_name("dbt"))
+    assert dbt_program("dbt-1.12") == "dbt-1.12"
+    assert dbt_program("~/venv/bin/dbt") == str(Path.home() / "venv/bin/dbt")
+
+
+def test_without_dbt_beside_python_the_path_decides(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert dbt_program(None) == "dbt"
