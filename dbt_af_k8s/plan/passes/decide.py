@@ -40,6 +40,8 @@ class Decisions:
     #: Models, seeds, snapshots and data tests, by unique_id.
     nodes: Mapping[str, NodeDecision]
     placements: Mapping[str, Placement]
+    #: Nodes that share kind, package and fqn with another one (tests to which a person gave one name).
+    namesakes: frozenset[str]
     issues: tuple[Issue, ...]
 
 
@@ -58,7 +60,15 @@ def decide(inputs: PlanInputs) -> Decisions:
         issues.extend(found)
     for key in placements:
         nodes[key] = replace(nodes[key], left_out=_why_no_test(placements[key], nodes))
-    return Decisions(graph, nodes, placements, (*issues, *_settings_on_ephemerals(inputs)))
+    return Decisions(graph, nodes, placements, _namesakes(nodes), (*issues, *_settings_on_ephemerals(inputs)))
+
+
+def _namesakes(nodes: Mapping[str, NodeDecision]) -> frozenset[str]:
+    by_name: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for key, decision in nodes.items():
+        node = decision.node
+        by_name.setdefault((node.resource_type, node.package, node.fqn), []).append(key)
+    return frozenset(key for keys in by_name.values() if len(keys) > 1 for key in keys)
 
 
 def _decide_node(

@@ -43,7 +43,7 @@ def _node_drafts(
     decision = decisions.nodes[key]
     before = connector.before(key, dag, decisions.graph.parents(key))
     fields = fields_of(inputs, decision)
-    build = _dbt_task(inputs, tasks.task_id, tasks.group, fields, [decision.node], decision.schedule.because)
+    build = _dbt_task(inputs, decisions, tasks.task_id, tasks.group, fields, [decision.node], decision.schedule.because)
     drafts = [_Draft(build, before)]
     drafts += [_test_draft(inputs, decisions, connector, dag, test, tasks) for test in tasks.tests]
     if tasks.endpoint is not None:
@@ -71,11 +71,25 @@ def _test_draft(
         before = before.joined(connector.before(key, dag, others))
     nodes = [decisions.nodes[key].node for key in test.tests]
     why = f"placed with {beside.node}, the last of their parents" if beside else "no node stands behind it"
-    return _Draft(_dbt_task(inputs, test.task_id, beside.group if beside else None, test.fields, nodes, why), before)
+    return _Draft(
+        _dbt_task(inputs, decisions, test.task_id, beside.group if beside else None, test.fields, nodes, why), before
+    )
+
+
+def selection_of(node: Node, decisions: Decisions) -> DbtSelection:
+    """How dbt finds the node: by its parents, too, where another of its kind has the same name."""
+    parents = tuple(sorted(node.parents)) if node.unique_id in decisions.namesakes else ()
+    return DbtSelection(node.unique_id, node.resource_type, node.package, node.fqn, parents)
 
 
 def _dbt_task(
-    inputs: PlanInputs, task_id: str, group: str | None, fields: TaskFields, nodes: Sequence[Node], why: str
+    inputs: PlanInputs,
+    decisions: Decisions,
+    task_id: str,
+    group: str | None,
+    fields: TaskFields,
+    nodes: Sequence[Node],
+    why: str,
 ) -> TaskPlan:
     plain = node_name(nodes[0].name, nodes[0].version)
     ordered = sorted(nodes, key=lambda node: node.unique_id)
@@ -99,7 +113,7 @@ def _dbt_task(
         max_active=fields.max_active,
         dbt=DbtInvocation(
             verb=fields.kind.value,
-            nodes=tuple(DbtSelection(n.unique_id, n.resource_type, n.package, n.fqn) for n in ordered),
+            nodes=tuple(selection_of(node, decisions) for node in ordered),
             target=fields.target,
             microbatch=ordered[0].is_microbatch,
             executable=fields.dbt,
