@@ -160,6 +160,7 @@ def _invocation(dbt: DbtInvocation) -> dict[str, Any]:
                 "resource_type": node.resource_type,
                 "package": node.package,
                 "fqn": list(node.fqn),
+                **given({"parents": (node.parents, ())}, list),
             }
             for node in dbt.nodes
         ],
@@ -178,7 +179,13 @@ def _read_invocation(fields: Fields) -> DbtInvocation:
     return DbtInvocation(
         verb=fields.text("verb"),
         nodes=tuple(
-            DbtSelection(node.text("unique_id"), node.text("resource_type"), node.text("package"), node.texts("fqn"))
+            DbtSelection(
+                unique_id=node.text("unique_id"),
+                resource_type=node.text("resource_type"),
+                package=node.text("package"),
+                fqn=node.texts("fqn"),
+                parents=node.texts("parents"),
+            )
             for node in fields.items("nodes", required=True)
         ),
         target=fields.optional_text("target"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dbt_af_k8s.plan.values import DagPlan, Plan, TaskKind, TaskPlan
+from dbt_af_k8s.schedule.parse import PRESETS
 
 #: Task kinds that make a relation, with the word for one and for many.
 _NODE_WORDS = {
@@ -37,10 +38,13 @@ class SummaryRow:
 
 
 def schedule_label(dag: DagPlan) -> str:
-    """The schedule in few words: `@daily`, `nightly, Europe/Berlin`, `by hand`."""
+    """The schedule in few words: `@daily`, `nightly, Europe/Berlin`, `@weekly (0 0 * * 1)` if shifted, `by hand`."""
     if dag.schedule is None:
         return "by hand"
-    return dag.schedule_name if dag.timezone == "UTC" else f"{dag.schedule_name}, {dag.timezone}"
+    plain = next((preset.cron(0) for preset in PRESETS if preset.name == dag.schedule_name), dag.schedule)
+    shift = "" if plain == dag.schedule else f" ({dag.schedule})"
+    zone = "" if dag.timezone == "UTC" else f", {dag.timezone}"
+    return f"{dag.schedule_name}{shift}{zone}"
 
 
 def run_counts(dag: DagPlan) -> tuple[tuple[str, int], ...]:

@@ -2,24 +2,25 @@
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbt_af_k8s.config.settings import RetrySettings
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
-from dbt_af_k8s.errors import DbtAfK8sError, Issue
+from dbt_af_k8s.errors import DbtAfK8sError
 from dbt_af_k8s.plan.codec import PlanFormatError, from_json, plan_to_dict, to_json
 from dbt_af_k8s.plan.values import (
     DagKind,
     DagPlan,
     LeftOut,
-    NotWaited,
     Plan,
     TaskKind,
     TaskPlan,
@@ -27,7 +28,6 @@ from dbt_af_k8s.plan.values import (
 )
 
 TEXT = st.text(max_size=8)
-TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 MOMENT = st.datetimes(
     min_value=datetime(1990, 1, 1),  # noqa: DTZ001
     max_value=datetime(2090, 1, 1),  # noqa: DTZ001
@@ -41,95 +41,26 @@ PLAIN = st.recursive(
 )
 
 
-def optional(strategy: st.SearchStrategy) -> st.SearchStrategy:
-    return st.none() | strategy
+def strategy_of(hint: Any) -> st.SearchStrategy:
+    """Values of a type, by its hint: a field that is added to the plan is tried without a change here."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (UnionType, Union):
+        return st.one_of(*(st.none() if each is NoneType else strategy_of(each) for each in arguments))
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return st.lists(strategy_of(arguments[0]), max_size=2).map(tuple)
+    if origin is tuple:
+        return st.tuples(*(strategy_of(each) for each in arguments))
+    if origin is Mapping:
+        return st.dictionaries(TEXT, PLAIN if arguments[1] is Any else strategy_of(arguments[1]), max_size=2)
+    if is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return st.builds(hint, **{each.name: strategy_of(hints[each.name]) for each in fields(hint)})
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return st.sampled_from(hint)
+    return {str: TEXT, int: COUNT, bool: st.booleans(), datetime: MOMENT}[hint]
 
 
-ISSUES = st.builds(
-    Issue, message=TEXT, fix=TEXT, code=TEXT, file=optional(TEXT), node=optional(TEXT), key=optional(TEXT)
-)
-INVOCATIONS = st.builds(
-    DbtInvocation,
-    verb=TEXT,
-    nodes=st.lists(
-        st.builds(DbtSelection, unique_id=TEXT, resource_type=TEXT, package=TEXT, fqn=TEXTS), max_size=2
-    ).map(tuple),
-    target=optional(TEXT),
-    microbatch=st.booleans(),
-    executable=optional(TEXT),
-    env=st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple),
-)
-TASKS = st.builds(
-    TaskPlan,
-    task_id=TEXT,
-    kind=st.sampled_from(TaskKind),
-    nodes=TEXTS,
-    upstream=TEXTS,
-    group=optional(TEXT),
-    display_name=optional(TEXT),
-    target=optional(TEXT),
-    runner=optional(TEXT),
-    because=TEXT,
-    pool=optional(TEXT),
-    queue=optional(TEXT),
-    executor=optional(TEXT),
-    executor_config=optional(st.dictionaries(TEXT, PLAIN, max_size=3)),
-    priority_weight=optional(COUNT),
-    retry=st.builds(RetrySettings, retries=COUNT, delay=COUNT, exponential_backoff=st.booleans(), max_delay=COUNT),
-    timeout=optional(COUNT),
-    owner=optional(TEXT),
-    max_active=optional(COUNT),
-    dbt=optional(INVOCATIONS),
-    waits_for=optional(
-        st.builds(
-            WaitsFor,
-            dag_id=TEXT,
-            task_id=TEXT,
-            node=TEXT,
-            policy=TEXT,
-            cron=TEXT,
-            timezone=TEXT,
-            start_date=MOMENT,
-            catchup=st.booleans(),
-        )
-    ),
-    poke=optional(COUNT),
-    deferrable=st.booleans(),
-    enable_from=optional(MOMENT),
-    disable_from=optional(MOMENT),
-    not_waited=st.lists(st.builds(NotWaited, node=TEXT, downstream=TEXT, code=TEXT, because=TEXT), max_size=2).map(
-        tuple
-    ),
-)
-DAGS = st.builds(
-    DagPlan,
-    dag_id=TEXT,
-    kind=st.sampled_from(DagKind),
-    domain=TEXT,
-    schedule=optional(TEXT),
-    schedule_name=TEXT,
-    timezone=TEXT,
-    start_date=MOMENT,
-    catchup=st.booleans(),
-    max_active_runs=COUNT,
-    max_active_tasks=optional(COUNT),
-    tags=TEXTS,
-    owner=TEXT,
-    doc_md=TEXT,
-    tasks=st.lists(TASKS, max_size=3).map(tuple),
-    problems=st.lists(ISSUES, max_size=2).map(tuple),
-)
-PLANS = st.builds(
-    Plan,
-    project=TEXT,
-    manifest_sha256=TEXT,
-    dbt_version=TEXT,
-    dags=st.lists(DAGS, max_size=2).map(tuple),
-    left_out=st.lists(st.builds(LeftOut, node=TEXT, because=TEXT), max_size=2).map(tuple),
-    issues=st.lists(ISSUES, max_size=2).map(tuple),
-    pools=st.dictionaries(TEXT, st.tuples(COUNT, TEXT), max_size=2),
-    version=st.just(1),
-)
+PLANS = strategy_of(Plan).map(lambda plan: replace(plan, version=1))
 
 WAIT = TaskPlan(
     task_id="wait__orders",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbt_af_k8s.errors import UsageError, error
-from dbt_af_k8s.plan.render import SummaryRow, summary_rows, tree_lines
+from dbt_af_k8s.plan.render import SummaryRow, schedule_label, summary_rows, tree_lines
 from dbt_af_k8s.plan.render_html import to_html
 from dbt_af_k8s.plan.render_layout import lay_out
 from dbt_af_k8s.plan.render_mermaid import to_mermaid
@@ -69,6 +69,11 @@ def test_summary_rows() -> None:
     )
     assert sales.runs == (("models", 2), ("tests", 2))
     assert science.schedule == "by hand"
+
+
+def test_a_shifted_preset_shows_its_cron() -> None:
+    assert schedule_label(replace(TOTALS, schedule_name="@weekly", schedule="0 0 * * 1")) == "@weekly (0 0 * * 1)"
+    assert schedule_label(replace(TOTALS, schedule_name="5 4 * * *", schedule="5 4 * * *")) == "5 4 * * *"
 
 
 def test_broken_dag_counts_nothing() -> None:
