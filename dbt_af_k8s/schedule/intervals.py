@@ -1,0 +1,56 @@
+"""The data interval of a run that a person starts."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.schedule.calendar import Calendar
+from dbt_af_k8s.schedule.values import Interval
+
+#: What a DAG without a schedule counts in: the days of its time zone.
+_DAYS = "0 0 * * *"
+
+
+def interval_of_manual_run(
+    calendar: Calendar | None, *, logical_date: datetime | None, run_after: datetime, timezone: str = "UTC"
+) -> Interval:
+    """The interval of a run whose form was left empty.
+
+    The last full interval of the DAG's calendar that ends at or before the logical date if the run has one, else
+    before the moment from which it may run. Without a calendar: the last full day of `timezone` (an IANA name), from
+    midnight to midnight.
+    """
+    moment = run_after if logical_date is None else logical_date
+    return (calendar or Calendar(_DAYS, timezone)).interval_ending_at_or_before(moment)
+
+
+def interval_from_form(start_text: str | None, end_text: str | None, timezone: str = "UTC") -> Interval | None:
+    """The interval that a person wrote into `start_dttm` and `end_dttm`, or None where both are empty.
+
+    ISO 8601; a text without an offset is read in `timezone` (an IANA name). `UsageError` where only one is given, one
+    cannot be read, or the end is not after the start.
+    """
+    start_text, end_text = (start_text or "").strip(), (end_text or "").strip()
+    if not start_text and not end_text:
+        return None
+    if not start_text or not end_text:
+        given, missing = ("start_dttm", "end_dttm") if start_text else ("end_dttm", "start_dttm")
+        raise UsageError(f"{given} is given and {missing} is not: give both, or leave both empty.")
+    start = _moment("start_dttm", start_text, timezone)
+    end = _moment("end_dttm", end_text, timezone)
+    if end <= start:
+        raise UsageError(f"end_dttm ({end_text}) is not after start_dttm ({start_text}).")
+    return Interval(start, end)
+
+
+def _moment(name: str, text: str, timezone: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.utcoffset() is None:
+            moment = moment.replace(tzinfo=ZoneInfo(timezone))
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{name} is no date and time that can be read: {text[:60]!r}. Write ISO 8601, for example "
+            "2026-03-29T00:00:00+00:00 or 2026-03-29."
+        ) from None

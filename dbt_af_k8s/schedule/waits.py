@@ -1,0 +1,24 @@
+"""Which runs of an upstream DAG a run waits for. The rule of the whole library; the calendar alone answers."""
+
+from datetime import datetime
+
+from dbt_af_k8s.schedule.calendar import Calendar
+from dbt_af_k8s.schedule.values import Interval
+
+#: How a node may wait for an upstream one in another DAG (`wait_policy`).
+WAIT_POLICIES = ("last", "all")
+
+
+def runs_waited_for(upstream: Calendar, policy: str, interval: Interval, start_date: datetime) -> tuple[Interval, ...]:
+    """The runs of a DAG that a run with this interval waits for, by their data intervals, in order.
+
+    `last`: the latest run that ends at or before the interval's end. `all`: every run that ends after its start and
+    at or before its end; where there is none, as `last`. Runs that begin before the upstream DAG's `start_date` never
+    exist and are left out, so the answer may be empty. An unknown policy is a `ValueError`.
+    """
+    if policy not in WAIT_POLICIES:
+        raise ValueError(f"unknown wait policy {policy!r}: one of {', '.join(WAIT_POLICIES)}")
+    runs = upstream.intervals_ending_in(interval.start, interval.end) if policy == "all" else ()
+    if not runs:
+        runs = (upstream.interval_ending_at_or_before(interval.end),)
+    return tuple(run for run in runs if run.start >= start_date)
