@@ -6,11 +6,15 @@ with the whole of the name instead. So the name is written as a pattern that onl
 class of one letter, `order[s]`.
 """
 
+import re
+
 from dbt_af_k8s.dbt.values import DbtSelection
 
 #: What splits a `--select` argument (spaces, commas) or cannot stand in a class of one letter.
 _UNWRITABLE = frozenset(" ,!\t\r\n\v\f")
 _SPECIAL = frozenset("*?[")
+#: dbt ends the unique_id of a generic test with ten letters of a hash.
+_TEST_HASH = re.compile(r"[0-9a-f]{10}")
 
 
 def select_argument(node: DbtSelection) -> str:
@@ -19,13 +23,25 @@ def select_argument(node: DbtSelection) -> str:
     All criteria must hold: the whole name, its last part, the package and the kind; for a node that shares all of
     these with another one, also its parents.
     """
-    criteria = [f"fqn:{_only('.'.join(node.fqn))}"]
-    leaf = _leaf(node)
-    if leaf:
-        criteria.append(f"fqn:{leaf}")
+    names = _by_fqn(node) if node.fqn else (_by_name(node),)
+    criteria = [f"fqn:{name}" for name in names]
     criteria += [f"package:{_only(node.package)}", f"resource_type:{node.resource_type}"]
     criteria += [f"{_parent(unique_id)}+1" for unique_id in node.parents]
     return ",".join(criteria)
+
+
+def _by_fqn(node: DbtSelection) -> tuple[str, ...]:
+    leaf = _leaf(node)
+    whole = _only(".".join(node.fqn))
+    return (whole, leaf) if leaf else (whole,)
+
+
+def _by_name(node: DbtSelection) -> str:
+    """The name in a unique_id, without the hash at the end of a generic test's."""
+    name = node.unique_id.split(".", 2)[2]
+    if node.resource_type == "test" and _TEST_HASH.fullmatch(name.rpartition(".")[2]):
+        name = name.rpartition(".")[0]
+    return name if "." in name else _only(name)
 
 
 def _leaf(node: DbtSelection) -> str | None:

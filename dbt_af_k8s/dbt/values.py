@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbt_af_k8s.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class DbtSelection:
@@ -11,10 +13,26 @@ class DbtSelection:
     unique_id: str
     resource_type: str
     package: str
+    #: As in the manifest. Empty where only the unique_id is known: then kind, package and name must be enough.
     fqn: tuple[str, ...]
     #: unique_ids of its parents, needed only where another node of the same kind has the same package and fqn (tests
     #: of two models that a person gave one name).
     parents: tuple[str, ...] = ()
+
+
+def node_by_id(unique_id: str) -> DbtSelection:
+    """The node of this unique_id (`model.shop.orders`, `model.shop.orders.v2`), without a look into the manifest.
+
+    Two tests that a person gave one name cannot be told apart this way; dbt then runs both and the task fails.
+    Raises `UsageError` for what is no unique_id.
+    """
+    resource_type, _, rest = unique_id.partition(".")
+    package, _, name = rest.partition(".")
+    if not (resource_type and package and name):
+        raise UsageError(
+            f"{unique_id!r} is no unique_id of dbt: it has a kind, a package and a name, as `model.shop.orders`."
+        )
+    return DbtSelection(unique_id, resource_type, package, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dbt_af_k8s.dbt.selection import select_argument
-from dbt_af_k8s.dbt.values import DbtSelection
+from dbt_af_k8s.dbt.values import DbtSelection, node_by_id
+from dbt_af_k8s.errors import UsageError
 
 ONE = "select 1 as id"
 
@@ -115,6 +116,9 @@ def test_dbt_finds_each_node_alone(make_project, selections_of):
 
     questions = {unique_id: [select_argument(node)] for unique_id, node in nodes.items()}
     tests = sorted(unique_id for unique_id in nodes if unique_id.startswith("test."))
+    # By the unique_id alone only tests of one name, and a name with dots, cannot be told from their doubles.
+    by_id = {unique_id for unique_id in nodes if unique_id not in same_name}
+    questions |= {f"by id {unique_id}": [select_argument(node_by_id(unique_id))] for unique_id in by_id}
     questions["all tests"] = [select_argument(nodes[unique_id]) for unique_id in tests]
     answer = subprocess.run(
         [sys.executable, "-c", ASK_DBT],
@@ -130,7 +134,10 @@ def test_dbt_finds_each_node_alone(make_project, selections_of):
 
     assert len(nodes) > 25
     assert found.pop("all tests") == tests
-    assert found == {unique_id: [unique_id] for unique_id in nodes}
+    assert {unique_id: found[unique_id] for unique_id in nodes} == {unique_id: [unique_id] for unique_id in nodes}
+    assert {unique_id: found[f"by id {unique_id}"] for unique_id in by_id} == {
+        unique_id: [unique_id] for unique_id in by_id
+    }
 
 
 def test_the_argument_reads_as_what_it_selects():
@@ -154,3 +161,9 @@ def test_no_argument_holds_a_space_since_dbt_splits_there():
     node = DbtSelection("test.shop.a b", "test", "shop", ("shop", "my folder", "a b, c"))
     assert " " not in select_argument(node)
     assert select_argument(node).count(",") == 3
+
+
+@pytest.mark.parametrize("text", ["orders", "model.orders", "model..orders", "model.shop.", ""])
+def test_what_is_no_unique_id_is_refused(text):
+    with pytest.raises(UsageError, match=r"no unique_id of dbt"):
+        node_by_id(text)

@@ -1,0 +1,199 @@
+"""The dbt operator: one task, one dbt process, green only when dbt's own results say so."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.dbt.logs import LogLine
+from dbt_af_k8s.dbt.results import NodeResult, Verdict
+from dbt_af_k8s.dbt.run import DbtRun
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
+from dbt_af_k8s.errors import DbtAfK8sError, UsageError
+from dbt_af_k8s.schedule.values import Interval
+
+#: Longest `message` in the task's XCom, in letters.
+_LONGEST_MESSAGE = 1000
+#: The status of several nodes together is the first of these that one of them has.
+_STATUS_ORDER = ("warn", "no-op", "pass", "success")
+
+
+class DbtFailedError(AirflowFailException, DbtAfK8sError):
+    """dbt failed in a way that another try would not mend; Airflow does not retry the task."""
+
+
+class DbtRetryError(AirflowException, DbtAfK8sError):
+    """dbt failed for a reason that may pass; Airflow retries the task as its settings say."""
+
+
+class DbtOperator(BaseOperator):
+    """Runs dbt on the nodes of one task, for the data interval of the run.
+
+    `invocation` says what to run and `project` where it lies on the worker; `DbtOperator.for_nodes` makes both from
+    plain arguments. `cron` (five fields) and `timezone` (IANA name) are those of the DAG: a run by hand takes its
+    interval from them where its form is empty. `variables` are dbt vars besides `start_dttm` and `end_dttm`. A run
+    whose interval lies wholly before `enable_from` or from `disable_from` on is skipped; tasks downstream that use
+    the trigger rule `none_failed` go on. `base` goes to Airflow's `BaseOperator`.
+
+    Every try has a target folder of its own, so tasks in parallel never write to the same file. The task returns
+    `status`, `rows`, `seconds`, `message`, and `nodes` for tests. It raises `DbtFailedError` where a retry is of no
+    use (failed data tests, SQL or Jinja that does not compile, a project that does not parse), else `DbtRetryError`.
+    """
+
+    #: Shown in Airflow under "Rendered Templates": what this task runs, and for which interval.
+    template_fields = ("command",)
+    ui_color = "#ffe4d6"
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        invocation: DbtInvocation,
+        project: DbtProject,
+        cron: str | None = None,
+        timezone: str = "UTC",
+        variables: Mapping[str, Any] | None = None,
+        enable_from: datetime | None = None,
+        disable_from: datetime | None = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(task_id=task_id, **base)
+        self.invocation = invocation
+        self.project = project
+        self.cron = cron
+        self.timezone = timezone
+        self.variables = variables
+        self.enable_from = enable_from
+        self.disable_from = disable_from
+        self.command = _command(invocation)
+        self._run: DbtRun | None = None
+
+    @classmethod
+    def for_nodes(
+        cls,
+        *,
+        task_id: str,
+        project_dir: str | Path,
+        nodes: str | Sequence[str],
+        verb: str = "run",
+        target: str | None = None,
+        profiles_dir: str | Path | None = None,
+        executable: str | None = None,
+        env: Mapping[str, str] | None = None,
+        microbatch: bool = False,
+        **base: Any,
+    ) -> "DbtOperator":
+        """The operator for a hand-written DAG.
+
+        `nodes` are unique_ids as dbt shows them (`model.shop.orders`; `dbt ls --output json` lists them), one for the
+        verbs `run`, `seed` and `snapshot`, one or more for `test`. `executable` is the dbt program, by default the
+        one of the environment that runs the task. `env` goes over the worker's environment. `base` goes to
+        `DbtOperator`.
+
+        Raises `UsageError` for what is no unique_id.
+        """
+        unique_ids = (nodes,) if isinstance(nodes, str) else tuple(nodes)
+        invocation = DbtInvocation(
+            verb=verb,
+            nodes=tuple(node_by_id(unique_id) for unique_id in unique_ids),
+            target=target,
+            microbatch=microbatch,
+            executable=executable,
+            env=tuple(sorted((env or {}).items())),
+        )
+        project = DbtProject(
+            project_dir=Path(project_dir).absolute(),
+            profiles_dir=None if profiles_dir is None else Path(profiles_dir).absolute(),
+        )
+        return cls(task_id=task_id, invocation=invocation, project=project, **base)
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Write the interval into the field that Airflow shows. Nothing in it is a template."""
+        try:
+            self.command = f"{_command(self.invocation)}\n{_span(self._interval(context))}"
+        except UsageError as error:
+            self.command = f"{_command(self.invocation)}\n{error}"
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Run dbt and judge it."""
+        interval = self._interval_or_fail(context)
+        self._skip_outside_window(interval)
+        self.log.info("%s, %s", _command(self.invocation), _span(interval))
+        if interval.start == interval.end:
+            self.log.warning(
+                "The data interval is empty. Give the DAG a CronDataIntervalTimetable: in Airflow 3 a cron string "
+                "makes runs whose interval has no length."
+            )
+        self._run = DbtRun(self.invocation, self.project, environment=os.environ)
+        try:
+            found = self._run.run(start=interval.start, end=interval.end, on_line=self._tell, variables=self.variables)
+        except UsageError as error:
+            raise DbtFailedError(str(error)) from None
+        if not found.ok:
+            raise (DbtRetryError if found.retryable else DbtFailedError)(found.summary)
+        self.log.info("%s", found.summary)
+        return _xcom(self.invocation, found)
+
+    def on_kill(self) -> None:
+        """End dbt and all that it started."""
+        if self._run is not None:
+            self._run.stop()
+
+    def _interval(self, context: Mapping[str, Any]) -> Interval:
+        return interval_of_run(context, cron=self.cron, timezone=self.timezone)
+
+    def _interval_or_fail(self, context: Mapping[str, Any]) -> Interval:
+        try:
+            return self._interval(context)
+        except UsageError as error:
+            raise DbtFailedError(str(error)) from None
+
+    def _skip_outside_window(self, interval: Interval) -> None:
+        if self.enable_from is not None and interval.end <= self.enable_from:
+            raise AirflowSkipException(
+                f"Skipped: the interval ends at {interval.end.isoformat()}, before enable_from_dttm "
+                f"{self.enable_from.isoformat()}."
+            )
+        if self.disable_from is not None and interval.start >= self.disable_from:
+            raise AirflowSkipException(
+                f"Skipped: the interval begins at {interval.start.isoformat()}, after disable_from_dttm "
+                f"{self.disable_from.isoformat()}."
+            )
+
+    def _tell(self, line: LogLine) -> None:
+        """One record per line: Airflow's log view shows a record as one line."""
+        for text in line.message.splitlines():
+            self.log.log(line.level, "%s", text)
+
+
+def _command(invocation: DbtInvocation) -> str:
+    nodes = ", ".join(node.unique_id for node in invocation.nodes)
+    target = f" on target {invocation.target}" if invocation.target else ""
+    return f"dbt {invocation.verb} {nodes}{target}"
+
+
+def _span(interval: Interval) -> str:
+    return f"from {interval.start.isoformat()} to {interval.end.isoformat()}"
+
+
+def _xcom(invocation: DbtInvocation, found: Verdict) -> dict[str, Any]:
+    statuses = {result.status for result in found.results}
+    rows = [result.rows for result in found.results if result.rows is not None]
+    told: dict[str, Any] = {
+        "status": next((status for status in _STATUS_ORDER if status in statuses), "success"),
+        "rows": sum(rows) if rows else None,
+        "seconds": round(sum(result.seconds for result in found.results), 3),
+        "message": found.summary[:_LONGEST_MESSAGE],
+    }
+    if invocation.verb == "test":
+        told["nodes"] = [_node(result) for result in found.results]
+    return told
+
+
+def _node(result: NodeResult) -> dict[str, Any]:
+    return {"unique_id": result.unique_id, "status": result.status, "failures": result.failures}
