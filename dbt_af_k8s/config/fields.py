@@ -38,7 +38,8 @@ def _as_seconds(value: Any) -> int:
     try:
         return parse_duration(value)
     except ValueError as reason:
-        raise PydanticCustomError("duration", "{reason}", {"reason": str(reason)}) from None
+        told = {"reason": str(reason), "fix": f"Write {DURATION_FORM}."}
+        raise PydanticCustomError("duration", "{reason}", told) from None
 
 
 def _as_iso(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from dbt_af_k8s.config.calendar_words import read_moment
+from dbt_af_k8s.config.calendar_words import WRONG_DATE_FIX, read_moment
 
 _UNITS = ("minute", "hour", "day", "week")
 
@@ -15,7 +15,7 @@ def _as_moment(value: Any) -> datetime:
     try:
         return read_moment(value)
     except ValueError as reason:
-        raise PydanticCustomError("bad_date", "{reason}", {"reason": str(reason)}) from None
+        raise PydanticCustomError("bad_date", "{reason}", {"reason": str(reason), "fix": WRONG_DATE_FIX}) from None
 
 
 def _as_unit(value: Any) -> Any:

@@ -54,9 +54,10 @@ def read_node_settings(
             continue
         fresh = {key: value for key, value in written.items() if key not in given and value is not None and value != ""}
         read, found = _validated(fresh)
-        issues.extend(_told(finding, place, fresh, node, file) for finding in found if not _is_silent(finding, place))
+        told = (_told(finding, place, fresh, node, file) for finding in found if not _is_silent(finding, place))
+        issues.extend({(issue.code, issue.key): issue for issue in told}.values())
         given.update((name, getattr(read, name)) for name in read.model_fields_set)
-    return (_settings(given) if given else _NO_SETTINGS), tuple(dict.fromkeys(issues))
+    return (_settings(given) if given else _NO_SETTINGS), tuple(issues)
 
 
 def _written(place: str, config: Mapping[str, Any], meta: Mapping[str, Any], ignore: tuple[str, ...]) -> Any:
@@ -90,7 +91,7 @@ def _strange_schedule(written: Mapping[str, Any]) -> Iterator[Finding]:
     words = schedule.split()
     if len(words) == 1 or (len(words) in (5, 6) and all(_CRON_FIELD.fullmatch(word) for word in words)):
         return
-    message = f"It must be a preset, a name or a cron, found {shown(schedule)}."
+    message = f"`schedule` must be a preset, a name or a cron, found {shown(schedule)}."
     yield Finding(("schedule",), "wrong", message, "Write `@daily`, a named schedule or a five-field cron.", True)
 
 
@@ -106,7 +107,7 @@ def _told(finding: Finding, place: str, written: Mapping[str, Any], node: str, f
         message = f"`{place}.{name}` does not look like the node setting of that name, so it is passed over."
         fix = (
             f"If it is meant for something else, add `{name}` to `node_settings.ignore` of the settings; "
-            f"if it is meant as a setting: {finding.message[0].lower()}{finding.message[1:]}"
+            f"if it is meant as a setting: {finding.message}"
         )
         return warning("foreign-meta", message, fix, file=file, node=node, key=f"{place}.{name}")
     code = "unknown-node-setting" if finding.kind == "unknown" else "bad-node-setting"
@@ -121,9 +122,9 @@ def _is_foreign(finding: Finding, written: Mapping[str, Any]) -> bool:
     if finding.is_shape and len(finding.path) <= 2:
         return True
     if name == "dependencies" and finding.kind == "unknown":
-        entry = written["dependencies"][finding.path[1]]
+        entries = {str(key): entry for key, entry in written["dependencies"].items()}
         known = DependencyMeta.model_fields
-        return not any(key in known or closest(str(key), known) for key in entry)
+        return not any(key in known or closest(str(key), known) for key in entries.get(str(finding.path[1]), ()))
     return False
 
 

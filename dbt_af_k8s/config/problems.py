@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dbt_af_k8s.config.wording import choose_from, quoted, shown
+from dbt_af_k8s.config.wording import choose_from, listed, quoted, shown
 
 _WANTED = {
     "string_type": "text",
@@ -63,45 +63,56 @@ def dotted(path: Iterable[str | int]) -> str:
 
 def findings(failed: ValidationError, model: type[BaseModel]) -> list[Finding]:
     """Every error of a validation against `model`, in the order of the fields."""
-    return [_finding(found, model) for found in failed.errors(include_url=False)]
+    schema = model.model_json_schema()
+    return [_finding(found, schema) for found in failed.errors(include_url=False)]
 
 
-def _finding(found: ErrorDetails, model: type[BaseModel]) -> Finding:
+def _finding(found: ErrorDetails, schema: Mapping[str, Any]) -> Finding:
     path, kind = found["loc"], found["type"]
     value, context = found["input"], found.get("ctx", {})
-    if path and path[-1] == "[key]":  # a key of a free mapping
-        path = path[:-1]
-        return Finding(path, "wrong", "The key must be text and not empty.", "Give the key a name.")
+    if path and path[-1] == "[key]":  # a key of a free mapping; pydantic gives its repr before
+        return _strange_key(path[:-2], value)
+    if kind == "invalid_key":
+        return _strange_key(path[:-1], value if path[-1:] == ("[key]",) else path[-1])
+    name = f"`{dotted(path)}`"
     match kind:
         case "extra_forbidden":
-            known = known_keys(model, path[:-1])
+            known = _known_keys(schema, path[:-1])
             fix = choose_from(str(path[-1]), known) if known else "Remove it: this section takes no key yet."
             return Finding(path, "unknown", f"The key {quoted(str(path[-1]))} is not known.", fix)
-        case "invalid_key":
-            message = f"A key must be text, found {shown(path[-1])}."
-            fix = "Put the key in quotes (YAML reads on, off, yes, no, dates and numbers as something else than text)."
-            return Finding(tuple(str(part) for part in path), "wrong", message, fix)
         case "missing":
-            return Finding(path, "missing", f"The key `{path[-1]}` is missing.", f"Give `{path[-1]}` a value.")
+            return Finding(path, "missing", f"The key {name} is missing.", "Give it a value.")
         case "literal_error":
             names = _expected(context)
-            fix = choose_from(value, names) if isinstance(value, str) else f"Use one of {', '.join(names)}."
-            return Finding(path, "wrong", f"{shown(value).capitalize()} is not one of the values known.", fix)
+            fix = choose_from(value, names) if isinstance(value, str) else f"Use one of {listed(names)}."
+            return Finding(path, "wrong", f"{name} knows nothing like {shown(value)}.", fix)
         case "string_too_short" | "too_short":
-            return Finding(path, "wrong", "It is empty.", "Give it a value, or remove the key.")
+            return Finding(path, "wrong", f"{name} is empty.", "Give it a value, or remove the key.")
         case _ if kind in _LEAST:
             least = context[_LEAST[kind]]
-            return Finding(
-                path, "wrong", f"It must be at least {least}, found {shown(value)}.", f"Use {least} or more."
-            )
+            message = f"{name} must be at least {least}, found {shown(value)}."
+            return Finding(path, "wrong", message, f"Use {least} or more.")
         case _ if kind in _MOST:
             most = context[_MOST[kind]]
-            return Finding(path, "wrong", f"It must be at most {most}, found {shown(value)}.", f"Use {most} or less.")
+            return Finding(
+                path, "wrong", f"{name} must be at most {most}, found {shown(value)}.", f"Use {most} or less."
+            )
         case _ if kind in _WANTED:
             wanted = _WANTED[kind]
-            return Finding(path, "wrong", f"It must be {wanted}, found {shown(value)}.", f"Write {wanted}.", True)
+            keys = _known_keys(schema, path) if wanted == "a mapping" else []
+            fix = f"Write {wanted}{f' with {listed(keys)}' if keys else ''}."
+            return Finding(path, "wrong", f"{name} must be {wanted}, found {shown(value)}.", fix, True)
     reason = str(context.get("reason", found["msg"]))
-    return Finding(path, "wrong", f"It {reason}.", "Correct the value.")
+    return Finding(path, "wrong", f"{name} {reason}.", str(context.get("fix", "Correct the value.")))
+
+
+def _strange_key(path: tuple[str | int, ...], key: Any) -> Finding:
+    """A key that is not text, or empty."""
+    place = f"of `{dotted(path)}`" if path else "at the top"
+    if key == "":
+        return Finding((*path, ""), "wrong", f"A key {place} is empty.", "Give it a name.")
+    fix = "Put it in quotes: YAML reads on, off, yes, no, dates and numbers as something else than text."
+    return Finding((*path, str(key)), "wrong", f"A key {place} must be text, found {shown(key)}.", fix)
 
 
 def _expected(context: Mapping[str, Any]) -> list[str]:
@@ -110,16 +121,15 @@ def _expected(context: Mapping[str, Any]) -> list[str]:
     return [name.strip().strip("'") for name in told.split(",")]
 
 
-def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+def _known_keys(schema: Mapping[str, Any], path: tuple[str | int, ...]) -> list[str]:
     """The keys that the mapping at `path` knows, in the order of the reference."""
-    root = model.model_json_schema()
-    here: Mapping[str, Any] = root
+    here = schema
     for part in path:
         if isinstance(part, int):
             step = here.get("items", {})
         else:
             step = here.get("properties", {}).get(part) or here.get("additionalProperties") or {}
-        here = _resolved(step, root)
+        here = _resolved(step, schema)
     return list(here.get("properties", {}))
 
 

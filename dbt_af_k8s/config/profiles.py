@@ -80,7 +80,7 @@ def parse_profile(
             continue
         types[str(key)] = found_type
         if found_type in PYTHON_TARGET_TYPES:
-            python_targets[str(key)] = _rendered_whole(str(key), output, reading)
+            python_targets[str(key)] = _rendered_whole(str(key), output, reading, is_selected=key == selected)
         else:
             _look_at_warehouse(str(key), output, reading, is_selected=key == selected)
     return Profile(name, default, types, python_targets), tuple(reading.issues)
@@ -166,7 +166,7 @@ def _look_at_warehouse(key: str, output: Mapping[Any, Any], reading: _Reading, *
             reading.tell(is_error=False, code="unset-env-var", message=message, fix=fix, path=at)
 
 
-def _rendered_whole(key: str, output: Mapping[Any, Any], reading: _Reading) -> Mapping[str, Any]:
+def _rendered_whole(key: str, output: Mapping[Any, Any], reading: _Reading, *, is_selected: bool) -> Mapping[str, Any]:
     """A target that is no warehouse, with all its texts rendered; a text that cannot be stays as it is written."""
     failures: dict[tuple[str | int, ...], TextError] = {}
     rendered = _render(output, (), reading.env, failures)
@@ -174,7 +174,11 @@ def _rendered_whole(key: str, output: Mapping[Any, Any], reading: _Reading) -> M
         soft = isinstance(failed, UnsetVariableError | SecretInPlanError)
         message = f"In the target {quoted(key)} a text is left as it is written: {failed}."
         reading.tell(
-            is_error=not soft, code=_code(failed), message=message, fix=_fix(failed), path=("outputs", key, *path)
+            is_error=is_selected and not soft,
+            code=_code(failed),
+            message=message,
+            fix=_fix(failed),
+            path=("outputs", key, *path),
         )
     return {str(name): value for name, value in rendered.items()}
 

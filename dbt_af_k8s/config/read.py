@@ -45,7 +45,10 @@ def read_dbt_project(project_dir: Path, *, env: Mapping[str, str] | None = None)
     path = project_dir / "dbt_project.yml"
     file = name_of_file(path, project_dir)
     missing = f"{quoted(str(project_dir))} is not a dbt project: it has no dbt_project.yml."
-    found = _yaml(path, file, missing=missing, fix="Name the folder of the dbt project with --project-dir.")
+    fix = "Name the folder of the dbt project with --project-dir."
+    if not _exists(path):
+        raise ProjectError([error("not-a-dbt-project", missing, fix, file=file)])
+    found = _yaml(path, file, missing=missing, fix=fix)
     return parse_dbt_project(found.mapping, file=file, env=env or {})
 
 

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from dbt_af_k8s.config.calendar_words import WRONG_DATE_FIX, read_moment, timezone_issue
 from dbt_af_k8s.config.node_meta import NODE_SETTING_NAMES
+from dbt_af_k8s.config.problems import dotted
 from dbt_af_k8s.config.settings import (
     DagSettings,
     DomainSettings,
@@ -78,7 +79,9 @@ def _dags(written: DagsConfig, file: str, issues: list[Issue]) -> DagSettings:
     try:
         start = read_moment(written.start_date, default_zone=ZoneInfo(zone))
     except ValueError as reason:
-        issues.append(error("bad-date", f"It {reason}.", WRONG_DATE_FIX, file=file, key="dags.start_date"))
+        issues.append(
+            error("bad-date", f"`dags.start_date` {reason}.", WRONG_DATE_FIX, file=file, key="dags.start_date")
+        )
     if not _PREFIX.fullmatch(written.prefix):
         message = f"{quoted(written.prefix)} cannot begin a DAG id."
         fix = "Use at most 100 letters, digits, `_`, `-` and `.`."
@@ -140,7 +143,7 @@ def _runners(config: Config, file: str, issues: list[Issue]) -> tuple[RunnerRule
         if runner.dbt is not None and runner.type != "local":
             message = f"`dbt` names the dbt program of the runner `local`; the runner `{runner.type}` brings its own."
             fix = "Remove `dbt`, or take the runner `local`."
-            issues.append(error("bad-setting", message, fix, file=file, key=f"runners.{quoted(pattern)}.dbt"))
+            issues.append(error("bad-setting", message, fix, file=file, key=dotted(("runners", pattern, "dbt"))))
         options = {"dbt": runner.dbt} if runner.dbt is not None else {}
         rules.append(RunnerRule(pattern, runner.type, options))
     return tuple(rules)

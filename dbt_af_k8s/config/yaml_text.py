@@ -16,6 +16,10 @@ MOST_DEPTH = 60
 #: Most values in a file, aliases followed: a "billion laughs" file has more.
 MOST_VALUES = 200_000
 
+#: The key `<<`, and nothing at all.
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NULL_TAG = "tag:yaml.org,2002:null"
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -44,18 +48,19 @@ def load_yaml(data: bytes, *, file: str) -> YamlFile:
         loader = _Loader(text)
         try:
             root = loader.get_single_node()
-            if root is None:
+            if root is None or root.tag == _NULL_TAG:
                 return YamlFile()
             if not isinstance(root, yaml.MappingNode):
                 raise _broken(
                     "The top level is no mapping of keys to values.", "Write `key: value` lines.", file, root.start_mark
                 )
             duplicates = _walk(root, file)
+            _try_scalars(loader, root, file)
             mapping = _constructed(loader, root, file)
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as failed:
-        raise _syntax(failed, file) from None
+        raise _syntax(failed, text, file) from None
     except yaml.YAMLError as failed:
         raise ProjectError(
             [_issue(f"This is not YAML: {_first_line(str(failed))}.", "Remove the character.", file)]
@@ -144,7 +149,7 @@ def _duplicates(node: yaml.Node) -> Iterator[Duplicate]:
         return
     seen: dict[tuple[str, str], int] = {}
     for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+        if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE_TAG:
             line = key.start_mark.line + 1
             name = (key.tag, key.value)
             if name in seen:
@@ -152,21 +157,47 @@ def _duplicates(node: yaml.Node) -> Iterator[Duplicate]:
             seen.setdefault(name, line)
 
 
+#: How PyYAML's own constructors fail on 2026-13-45, on integers of 5,000 digits, on `!!int ''`.
+_FAILURES = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
+
+
+def _try_scalars(loader: Any, root: yaml.Node, file: str) -> None:
+    """Make every scalar once, so that one that cannot be is told with its line."""
+    stack, seen = [root], {id(root)}
+    while stack:
+        node = stack.pop()
+        if isinstance(node, yaml.ScalarNode) and node.tag != _MERGE_TAG:
+            try:
+                loader.construct_object(node)
+            except _FAILURES:
+                kind = str(node.tag).rpartition(":")[2]
+                message = f"{quoted(node.value)} cannot be read as a value of the type {kind}."
+                raise _broken(
+                    message, "Correct it, or put it in quotes to have a text.", file, node.start_mark
+                ) from None
+        for child in _children(node):
+            if id(child) not in seen:
+                seen.add(id(child))
+                stack.append(child)
+
+
 def _constructed(loader: Any, root: yaml.Node, file: str) -> dict[Any, Any]:
     try:
         mapping: dict[Any, Any] = loader.construct_document(root)
-    except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as failed:
-        # PyYAML's own constructors fail like this on 2026-13-45, on integers of 5,000 digits and on `!!int ''`.
-        message = f"A value cannot be read: {_first_line(str(failed)) or type(failed).__name__}."
-        raise ProjectError([_issue(message, "Put dates and long numbers in quotes.", file)]) from None
+    except _FAILURES as failed:
+        message = f"A value cannot be read ({type(failed).__name__})."
+        raise ProjectError([_issue(message, "Write plain values, without `!!` types.", file)]) from None
     return mapping
 
 
-def _syntax(failed: yaml.MarkedYAMLError, file: str) -> ProjectError:
+def _syntax(failed: yaml.MarkedYAMLError, text: str, file: str) -> ProjectError:
     mark = failed.problem_mark or failed.context_mark
     problem = _first_line(failed.problem or failed.context or "it cannot be read")
-    if "'\\t'" in problem:
+    lines = text.split("\n")
+    if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t":
         return _broken("A tab stands where YAML takes only spaces.", "Indent with spaces.", file, mark)
+    if "unhashable" in problem:
+        return _broken("A key is a list or a mapping.", "Use a text as the key.", file, mark)
     if "single document" in f"{failed.context}":
         return _broken("The file has several documents (`---`).", "Keep one.", file, mark)
     fix = "Look at that line and the one above: indentation, a missing quote, bracket or colon are the usual causes."

@@ -22,6 +22,8 @@ _WANTED = {
     "list_type": "a list",
     "string_type": "text",
 }
+#: What pydantic adds to the place of a value that may be text or a number.
+_UNION_BRANCHES = ("str", "int", "float")
 #: Parts of the manifest whose entries are nodes, so that a problem can name the node.
 _PARTS_OF_NODES = frozenset({"nodes", "sources", "exposures", "disabled"})
 
@@ -96,12 +98,13 @@ def field_problems(failed: ValidationError, *, file: str) -> list[Issue]:
     issues: dict[tuple[str, str], Issue] = {}
     for found in failed.errors(include_url=False, include_context=False):
         parts = [str(part) for part in found["loc"]]
-        node = parts[1] if len(parts) > 1 and parts[0] in _PARTS_OF_NODES else None
-        wanted = _WANTED.get(found["type"], "text or a number")
-        if wanted == "text or a number":
-            parts = parts[:-1]  # pydantic adds the branch of the union
-        key = ".".join(parts[2:] if node else parts) or None
-        what = f"`{key}`" if key else ("The entry" if node else "The file")
+        is_inside = len(parts) > 1 and parts[0] in _PARTS_OF_NODES
+        node = parts[1] if is_inside else None
+        wanted = _WANTED.get(found["type"], "of another type")
+        if len(parts) > 2 and parts[-1] in _UNION_BRANCHES:
+            parts, wanted = parts[:-1], "text or a number"
+        key = ".".join(parts[2:] if is_inside else parts) or None
+        what = f"`{key}`" if key else ("The entry" if is_inside else "The file")
         issues.setdefault(
             (node or "", key or ""),
             error(
