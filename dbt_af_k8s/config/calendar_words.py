@@ -9,6 +9,8 @@ from dbt_af_k8s.errors import Issue, error
 
 #: How a date looks, for fixes.
 WRONG_DATE_FIX = "Write a date like 2026-01-31, or a time like 2026-01-31T06:00:00+01:00."
+#: A date or a time in the JSON schema; `unit` is for the reference.
+DATE_SCHEMA = {"type": "string", "unit": "date or time, ISO 8601"}
 #: Years for which a calendar of runs makes sense.
 _YEARS = range(1970, 2200)
 #: Names in time zone databases that mean another zone on every machine, or none.

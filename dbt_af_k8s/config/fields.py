@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from dbt_af_k8s.config.calendar_words import DATE_SCHEMA
 from dbt_af_k8s.config.durations import DURATION_FORM, parse_duration
 
 #: Task kinds that rows of `tasks` and `pools` can name: those of the plan.
@@ -63,7 +64,7 @@ Texts = Annotated[tuple[Text, ...], _ONE_OR_MANY, _one_or_many({"type": "string"
 Kinds = Annotated[tuple[TaskKindName, ...], _ONE_OR_MANY, _names(TaskKindName)]
 DomainSources = Annotated[tuple[DomainSourceName, ...], _ONE_OR_MANY, _names(DomainSourceName)]
 Places = Annotated[tuple[PlaceName, ...], _ONE_OR_MANY, _names(PlaceName)]
-When = Annotated[str, BeforeValidator(_as_iso), WithJsonSchema({"type": "string", "format": "date-time"})]
+When = Annotated[str, BeforeValidator(_as_iso), WithJsonSchema(DATE_SCHEMA)]
 _DURATION_SCHEMA = {"anyOf": [{"type": "integer"}, {"type": "string"}], "unit": DURATION_FORM}
 #: Seconds; zero allowed.
 Duration = Annotated[int, BeforeValidator(_as_seconds), WithJsonSchema(_DURATION_SCHEMA)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from dbt_af_k8s.config.calendar_words import WRONG_DATE_FIX, read_moment
+from dbt_af_k8s.config.calendar_words import DATE_SCHEMA, WRONG_DATE_FIX, read_moment
 
 _UNITS = ("minute", "hour", "day", "week")
 
@@ -44,7 +44,7 @@ def _dependency(value: Any) -> Any:
 
 
 _Whole = Annotated[int, BeforeValidator(_no_bool)]
-_Moment = Annotated[datetime, BeforeValidator(_as_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+_Moment = Annotated[datetime, BeforeValidator(_as_moment), WithJsonSchema(DATE_SCHEMA)]
 _Unit = Annotated[Literal["minute", "hour", "day", "week"], BeforeValidator(_as_unit)]
 
 

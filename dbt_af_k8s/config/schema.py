@@ -103,8 +103,6 @@ def _takes(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         return f"{_takes(one, schema)}; one or a list"
     if "$ref" in part:
         return "mapping"
-    if part.get("format") == "date-time":
-        return "date or time, ISO 8601"
     if "minimum" in part and part["minimum"] > -(2**30):
         return f"whole number from {part['minimum']}"
     return _TYPES.get(str(part.get("type")), "any value")
