@@ -45,7 +45,7 @@ class _Reading:
 def parse_profile(
     profiles: Mapping[Any, Any], name: str, *, file: str, env: Mapping[str, str], target: str | None = None
 ) -> tuple[Profile, tuple[Issue, ...]]:
-    """Read the profile `name` of a profiles.yml that is already YAML; `target` is dbt's `--target`.
+    """Read the profile `name` of a profiles.yml that is already YAML; `target` is the one asked for: --target, or `targets.default`.
 
     What cannot be used is left out of the `Profile` (of which nothing is `found` where there is no profile at all, so
     that not every target is an error as well); the issues say what and why. Values of environment variables are
@@ -69,7 +69,7 @@ def parse_profile(
     default = _default_target(raw, outputs, reading, is_needed=target is None)
     selected = target if target is not None else default
     if target is not None and target not in outputs:
-        message = f"The target {quoted(target)} of --target is not in the profile."
+        message = f"The target {quoted(target)}, asked for by --target or `targets.default`, is not in the profile."
         fix = choose_from(target, [str(key) for key in outputs])
         reading.tell(is_error=True, code="unknown-target", message=message, fix=fix, path=("outputs",))
     types: dict[str, str] = {}
