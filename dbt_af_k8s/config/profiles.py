@@ -45,8 +45,9 @@ class _Reading:
 def parse_profile(
     profiles: Mapping[Any, Any], name: str, *, file: str, env: Mapping[str, str], target: str | None = None
 ) -> tuple[Profile, tuple[Issue, ...]]:
-    """Read the profile `name` of a profiles.yml that is already YAML; `target` is the one asked for: --target, or `targets.default`.
+    """Read the profile `name` of a profiles.yml that is already YAML.
 
+    `target` is the one asked for, by --target or `targets.default`: it must be there, and is judged more strictly.
     What cannot be used is left out of the `Profile` (of which nothing is `found` where there is no profile at all, so
     that not every target is an error as well); the issues say what and why. Values of environment variables are
     in no message, and secrets (`DBT_ENV_SECRET_...`) not in the `Profile` either.
