@@ -94,11 +94,11 @@ class Calendar:
         up goes on a few ticks later. None where nothing of the kind happens.
         """
         clock = _Clock(self)
-        for change in clock.changes_in(_utc(start), _utc(end)):
-            for interval in clock.intervals_from(clock.anchor(change)):
+        for day in clock.days_of_change(_utc(start), _utc(end)):
+            for interval in clock.intervals_from(clock.anchor(day)):
                 if clock.is_stuck_after(interval):
                     return interval.end
-                if interval.start > change + _WARM_UP:
+                if interval.start > day + _DAY + _WARM_UP:
                     break
         return None
 
@@ -171,13 +171,12 @@ class _Clock:
         aligned = self._align_back(interval.end)
         return aligned <= interval.start and self.next_after(aligned) <= interval.start
 
-    def changes_in(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """The moments of a span, to the day, by which the zone has changed its offset."""
+    def days_of_change(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        """The beginnings of those days (24 hours counted from `start`) in which the zone changes its offset."""
         while start < end:
-            after = min(start + _DAY, end)
-            if not self.is_steady(start, after):
-                yield after
-            start = after
+            if not self.is_steady(start, start + _DAY):
+                yield start
+            start += _DAY
 
     def _is_moved(self, tick: datetime) -> bool:
         """Whether a clock change lies in the hours before a tick, which may then stand where it is by accident."""
