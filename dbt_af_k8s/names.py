@@ -52,6 +52,10 @@ class IdBook:
     def __contains__(self, identifier: str) -> bool:
         return identifier in self._taken
 
+    def taken(self) -> frozenset[str]:
+        """All ids handed out or taken so far."""
+        return frozenset(self._taken)
+
     def claim(self, wanted: str, owner: str) -> str:
         """Give `wanted` (made legal in length), or the same with a short hash of `owner` where it is taken."""
         plain = shortened(wanted, owner)

@@ -9,6 +9,8 @@ from dbt_af_k8s.config.problems import dotted
 from dbt_af_k8s.config.settings import (
     DagSettings,
     DomainSettings,
+    FreshnessSettings,
+    MaintenanceSettings,
     NamedSchedule,
     NodeSettingsPlaces,
     PoolSettings,
@@ -22,6 +24,7 @@ from dbt_af_k8s.config.settings import (
 )
 from dbt_af_k8s.config.wording import choose_from, quoted
 from dbt_af_k8s.config.written import Config, DagsConfig, RetryConfig
+from dbt_af_k8s.config.written_kinds import DAG_KINDS
 from dbt_af_k8s.errors import Issue, error, warning
 
 #: Kinds of task that have retries of their own.
@@ -64,6 +67,14 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
         pools=_pools(config, file, issues),
         tasks=_tasks(config, file, issues),
         node_settings=_node_settings(config, file, issues),
+        freshness=FreshnessSettings(
+            schedule=config.freshness.schedule,
+            gate=config.freshness.gate,
+            poke=config.freshness.poke,
+            timeout=config.freshness.timeout,
+        ),
+        maintenance=MaintenanceSettings(schedule=config.maintenance.schedule),
+        seeds_run_on=config.seeds.run_on,
         strict=config.strict,
     )
     return settings, tuple(issues)
@@ -101,6 +112,7 @@ def _dags(written: DagsConfig, file: str, issues: list[Issue]) -> DagSettings:
         owner=written.owner,
         task_ids=written.task_ids,
         task_timeout=written.task_timeout,
+        kinds=tuple(kind for kind in DAG_KINDS if kind in written.kinds),
     )
 
 

@@ -69,6 +69,26 @@ class WaitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshnessSettings:
+    """How sources are looked at."""
+
+    #: Schedule of the freshness DAGs; None: the shortest schedule of the domain.
+    schedule: str | None = None
+    #: Whether a node on a source with `error_after` waits until the source is fresh.
+    gate: bool = True
+    #: How often and how long a gate looks, in seconds.
+    poke: int = 300
+    timeout: int = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """The maintenance DAGs."""
+
+    schedule: str = "@daily"
+
+
+@dataclass(frozen=True, slots=True)
 class RetrySettings:
     """Retries of one task kind, resolved. Delays in seconds."""
 
@@ -95,6 +115,8 @@ class DagSettings:
     task_ids: str = "plain"
     #: Longest time of one dbt task, in seconds; None: no limit.
     task_timeout: int | None = None
+    #: Kinds of DAG to make besides the scheduled and manual ones.
+    kinds: tuple[str, ...] = ("large_tests", "backfill", "maintenance", "freshness", "run_model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +173,10 @@ class Settings:
     pools: tuple[PoolSettings, ...] = ()
     tasks: tuple[TaskRule, ...] = ()
     node_settings: NodeSettingsPlaces = NodeSettingsPlaces()
+    freshness: FreshnessSettings = FreshnessSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
+    #: Seeds run on their `schedule`, or on `change` of their file only.
+    seeds_run_on: str = "schedule"
     strict: bool = False
 
 

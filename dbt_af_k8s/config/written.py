@@ -24,6 +24,7 @@ from dbt_af_k8s.config.fields import (
     Weight,
     When,
 )
+from dbt_af_k8s.config.written_kinds import DAG_KINDS, DagKindName, FreshnessConfig, MaintenanceConfig, SeedsConfig
 
 
 class DomainsConfig(Section):
@@ -175,6 +176,10 @@ class DagsConfig(Section):
         Literal["plain", "dbt_af"],
         Field(description="`plain` ids, or those of dbt-af, for teams that bring their history along."),
     ] = "plain"
+    kinds: Annotated[
+        tuple[DagKindName, ...],
+        Field(description="Kinds of DAG to make besides the scheduled and manual ones."),
+    ] = DAG_KINDS
     task_timeout: Annotated[
         Span | None, Field(description="Longest time of one try of a dbt task. Not given: no limit.")
     ] = None
@@ -249,7 +254,9 @@ class Config(Section):
     ] = Field(default_factory=dict)
     tasks: Annotated[tuple[TaskConfig, ...], Field(description="Rows of task settings.")] = ()
     kubernetes: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
-    maintenance: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
+    maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
+    freshness: FreshnessConfig = Field(default_factory=FreshnessConfig)
+    seeds: SeedsConfig = Field(default_factory=SeedsConfig)
     integrations: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
     node_settings: NodeSettingsConfig = Field(default_factory=NodeSettingsConfig)
     strict: Annotated[

@@ -1,13 +1,13 @@
 """Which domain a node belongs to, and the graph of domains: the contraction of the graph of refs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
 
 from dbt_af_k8s.config.settings import DomainSettings
 from dbt_af_k8s.graph.project import ProjectGraph
-from dbt_af_k8s.manifest.values import Node
+from dbt_af_k8s.manifest.values import Node, Source
 
 _YAML = (".yml", ".yaml")
 
@@ -20,42 +20,58 @@ class DomainChoice:
     because: str
 
 
-def choose_domain(node: Node, own: str | None, settings: DomainSettings, project: str) -> DomainChoice:
-    """The first of `domains.from` that names a domain; a node in no folder gets its project's or package's name.
+class ResourceRoots:
+    """The resource paths of each package (`models/`, `seeds/`, `shop/dbt/models/`, ...), as its nodes show them.
 
-    `own` is the node's own `domain` setting (`meta.domain`), or None.
+    dbt writes a node's `path` relative to the resource path and `original_file_path` relative to the package, so the
+    difference is the resource path. What is defined in YAML (generic tests, sources) has no such pair of its own.
     """
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        roots = {(node.package, node.file[: -len(node.path)]) for node in nodes if node.file.endswith(f"/{node.path}")}
+        self._roots = sorted(roots, key=lambda root: (-len(root[1]), root))
+
+    def folders_of(self, entry: Node | Source) -> tuple[str, ...]:
+        """The folders between the resource path and the entry's file."""
+        parts = entry.path.split("/")
+        if isinstance(entry, Source) or (entry.is_test and entry.file.endswith(_YAML) and len(parts) == 1):
+            parts = self._below_root(entry).split("/")
+        # What is defined in YAML has the YAML file's name in its path like a folder: `sales/snapshots.yml/orders.sql`.
+        cut = next((index for index, part in enumerate(parts) if part.endswith(_YAML)), len(parts) - 1)
+        return tuple(part for part in parts[:cut] if part)
+
+    def _below_root(self, entry: Node | Source) -> str:
+        for package, root in self._roots:
+            if package == entry.package and entry.file.startswith(root):
+                return entry.file[len(root) :]
+        return entry.file.partition("/")[2]
+
+
+def choose_domain(
+    entry: Node | Source, own: str | None, settings: DomainSettings, project: str, roots: ResourceRoots
+) -> DomainChoice:
+    """The first of `domains.from` that names a domain; what lies in no folder gets its project's or package's name.
+
+    `own` is the entry's own `domain` setting (`meta.domain`), or None.
+    """
+    group = entry.group if isinstance(entry, Node) else None
     givers: Mapping[str, Callable[[], DomainChoice | None]] = {
-        "group": lambda: DomainChoice(node.group, f"its dbt group `{node.group}`") if node.group else None,
+        "group": lambda: DomainChoice(group, f"its dbt group `{group}`") if group else None,
         "meta": lambda: DomainChoice(own, "its own `domain` setting") if own else None,
-        "folder": lambda: _from_folder(node, settings.folder_depth),
+        "folder": lambda: _from_folder(roots.folders_of(entry), settings.folder_depth),
     }
     for source in settings.sources:
         if (choice := givers[source]()) is not None:
             return choice
-    kind = "project" if node.package == project else "package"
-    return DomainChoice(node.package, f"it lies in no folder, so it takes the name of its {kind}")
+    kind = "project" if entry.package == project else "package"
+    return DomainChoice(entry.package, f"it lies in no folder, so it takes the name of its {kind}")
 
 
-def _from_folder(node: Node, depth: int) -> DomainChoice | None:
-    folders = folders_of(node)
+def _from_folder(folders: Sequence[str], depth: int) -> DomainChoice | None:
     if not folders:
         return None
     level = min(depth, len(folders))
     return DomainChoice(folders[level - 1], f"folder {level} of `{'/'.join(folders)}/`")
-
-
-def folders_of(node: Node) -> tuple[str, ...]:
-    """The folders between the resource path (`models/`, `seeds/`, ...) and the node's file.
-
-    dbt writes `path` relative to the resource path, except for generic tests (a bare made-up file name) and for
-    what is defined in YAML, where the YAML file's name stands in the path like a folder.
-    """
-    parts = node.path.split("/")
-    if node.is_test and node.file.endswith(_YAML) and len(parts) == 1:
-        parts = node.file.split("/")[1:]
-    cut = next((index for index, part in enumerate(parts) if part.endswith(_YAML)), len(parts) - 1)
-    return tuple(part for part in parts[:cut] if part)
 
 
 def domain_graph(graph: ProjectGraph, domain_of: Mapping[str, str]) -> "nx.DiGraph[str]":

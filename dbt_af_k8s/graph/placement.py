@@ -39,14 +39,14 @@ class Placement:
     sources: tuple[str, ...]
 
     @property
-    def is_source_test(self) -> bool:
-        """Whether all of its parents are sources."""
-        return self.beside is None and bool(self.sources)
+    def source(self) -> str | None:
+        """The source it is placed with: the last by id, where all of its parents are sources."""
+        return self.sources[-1] if self.beside is None and self.sources else None
 
     @property
     def blocks(self) -> bool:
-        """Whether what is downstream of its node waits for it."""
-        return self.size is TestSize.SMALL and self.beside is not None
+        """Whether what is downstream of its node or source waits for it."""
+        return self.size is TestSize.SMALL and (self.beside or self.source) is not None
 
 
 def size_of(test: Node) -> TestSize:

@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dbt_af_k8s.errors import Issue, issue_order
+from dbt_af_k8s.names import IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
-from dbt_af_k8s.plan.passes.layout import Layout, lay_out
+from dbt_af_k8s.plan.passes.layout import Layout, collect, lay_out_domains
+from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_large_tests
 from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
 from dbt_af_k8s.plan.passes.make_dags import make_dags
 from dbt_af_k8s.plan.passes.project_checks import project_issues
+from dbt_af_k8s.plan.passes.run_model import run_model_dag
+from dbt_af_k8s.plan.passes.test_tasks import TestShelf
 from dbt_af_k8s.plan.values import DagPlan, Plan
+from dbt_af_k8s.schedule.values import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,9 @@ def build(inputs: PlanInputs) -> Build:
     for key, placement in decisions.placements.items():
         if placement.beside in left_out and key not in left_out:
             left_out[key] = f"the node it is placed with, {placement.beside}, is left out"
-    layout = lay_out(inputs, decisions, left_out)
+    shelf, dag_ids = TestShelf(decisions, left_out), IdBook()
+    layout = _lay_out(inputs, decisions, shelf, left_out, dag_ids)
+    backfills = lay_out_backfills(inputs, decisions, shelf, left_out, dag_ids)
     issues = [
         *inputs.issues,
         *decisions.issues,
@@ -48,7 +56,8 @@ def build(inputs: PlanInputs) -> Build:
     issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
     broken = _broken_domains(issues, decisions)
     connector = Connector(inputs.manifest, decisions, layout, left_out)
-    dags = make_dags(inputs, decisions, layout, connector, broken)
+    dags = make_dags(inputs, decisions, layout, backfills, connector, broken)
+    dags = tuple(sorted((*dags, *(run_model_dag(inputs, dag_ids) if dags else ())), key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
     plan = Plan(
@@ -61,6 +70,18 @@ def build(inputs: PlanInputs) -> Build:
         pools=_pools(inputs, dags),
     )
     return Build(inputs, decisions, layout, plan)
+
+
+def _lay_out(
+    inputs: PlanInputs, decisions: Decisions, shelf: TestShelf, left_out: Mapping[str, str], dag_ids: IdBook
+) -> Layout:
+    domains = lay_out_domains(inputs, decisions, shelf, left_out, dag_ids)
+    schedules: dict[str, list[Schedule]] = {}
+    for dag in domains:
+        schedules.setdefault(dag.domain, []).append(dag.schedule)
+    freshness = lay_out_freshness(inputs, decisions, shelf, schedules, dag_ids)
+    large = lay_out_large_tests(inputs, decisions, shelf, dag_ids)
+    return collect((*domains, *freshness, *large))
 
 
 def _broken_domains(issues: list[Issue], decisions: Decisions) -> Mapping[str, tuple[Issue, ...]]:

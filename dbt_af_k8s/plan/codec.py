@@ -11,7 +11,7 @@ from typing import Any
 from dbt_af_k8s.errors import Issue, Severity
 from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
 from dbt_af_k8s.plan.codec_task import given, read_task, task_to_dict
-from dbt_af_k8s.plan.values import PLAN_VERSION, DagKind, DagPlan, LeftOut, Plan
+from dbt_af_k8s.plan.values import PLAN_VERSION, DagKind, DagPlan, FormField, LeftOut, Plan
 
 __all__ = ["PlanFormatError", "from_json", "issue_to_dict", "plan_from_dict", "plan_to_dict", "to_json"]
 
@@ -119,6 +119,7 @@ def _dag(dag: DagPlan) -> dict[str, Any]:
         "owner": dag.owner,
         **given({"doc_md": (dag.doc_md, "")}),
         "tasks": [task_to_dict(task) for task in dag.tasks],
+        **given({"form": (dag.form, ())}, lambda form: [_form_field(each) for each in form]),
         **given({"problems": (dag.problems, ())}, lambda problems: [issue_to_dict(issue) for issue in problems]),
     }
 
@@ -139,7 +140,31 @@ def _read_dag(fields: Fields) -> DagPlan:
         owner=fields.text_or("owner", "dbt"),
         doc_md=fields.text_or("doc_md", ""),
         tasks=tuple(read_task(task) for task in fields.items("tasks", required=True)),
+        form=tuple(_read_form_field(each) for each in fields.items("form")),
         problems=tuple(_read_issue(issue) for issue in fields.items("problems")),
+    )
+
+
+def _form_field(field: FormField) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "type": field.type,
+        "title": field.title,
+        "description": field.description,
+        "default": field.default,
+        **given({"choices": (field.choices, ())}, list),
+    }
+
+
+def _read_form_field(fields: Fields) -> FormField:
+    default = fields.data.get("default")
+    return FormField(
+        name=fields.text("name"),
+        type=fields.text("type"),
+        title=fields.text("title"),
+        description=fields.text("description"),
+        default=fields.boolean("default", False) if isinstance(default, bool) else fields.optional_text("default"),
+        choices=fields.texts("choices"),
     )
 
 

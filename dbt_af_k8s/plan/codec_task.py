@@ -7,7 +7,7 @@ from typing import Any
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
-from dbt_af_k8s.plan.values import NotWaited, TaskKind, TaskPlan, WaitsFor
+from dbt_af_k8s.plan.values import Control, NotWaited, RefreshPlan, TaskKind, TaskPlan, TaskRef, WaitsFor
 
 _RETRY = RetrySettings()
 
@@ -45,8 +45,13 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
                 "max_active": (task.max_active, None),
                 "poke": (task.poke, None),
                 "deferrable": (task.deferrable, True),
+                "gate": (task.gate, False),
+                "on_change": (task.on_change, False),
             }
         ),
+        **given({"control": (task.control, None)}, lambda control: control.value),
+        **given({"not_while": (task.not_while, ())}, lambda refs: [_task_ref(ref) for ref in refs]),
+        **given({"refresh": (task.refresh, None)}, _refresh),
         **given({"executor_config": (task.executor_config, None)}, _plain),
         **given({"retry": (task.retry, _RETRY)}, _retry),
         **given({"dbt": (task.dbt, None)}, _invocation),
@@ -57,7 +62,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
 
 def read_task(fields: Fields) -> TaskPlan:
     """The task that `task_to_dict` wrote. Raises `PlanFormatError`."""
-    waits_for, dbt, retry = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry"))
+    waits_for, dbt, retry, refresh = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry", "refresh"))
     return TaskPlan(
         task_id=fields.text("task_id"),
         kind=fields.choice("kind", TaskKind),
@@ -84,7 +89,24 @@ def read_task(fields: Fields) -> TaskPlan:
         enable_from=fields.optional_moment("enable_from"),
         disable_from=fields.optional_moment("disable_from"),
         not_waited=tuple(_read_not_waited(edge) for edge in fields.items("not_waited")),
+        gate=fields.boolean("gate", False),
+        not_while=tuple(TaskRef(ref.text("dag_id"), ref.text("task_id")) for ref in fields.items("not_while")),
+        on_change=fields.boolean("on_change", False),
+        refresh=_read_refresh(refresh) if refresh else None,
+        control=fields.choice("control", Control) if "control" in fields.data else None,
     )
+
+
+def _task_ref(ref: TaskRef) -> dict[str, Any]:
+    return {"dag_id": ref.dag_id, "task_id": ref.task_id}
+
+
+def _refresh(refresh: RefreshPlan) -> dict[str, Any]:
+    return {"provider": refresh.provider, "resource": _plain(refresh.resource)}
+
+
+def _read_refresh(fields: Fields) -> RefreshPlan:
+    return RefreshPlan(fields.text("provider"), fields.mapping("resource"))
 
 
 def _waits_for(waits: WaitsFor) -> dict[str, Any]:

@@ -79,8 +79,8 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
     """
     faults: list[Issue] = []
     root = request.project_dir
-    settings, settings_file, issues = _read_settings(request, faults)
-    project = _attempt(lambda: read_dbt_project(root), faults)
+    settings, settings_file, issues = _read_settings(request)
+    project = _attempt(lambda: read_dbt_project(root, env=env), faults)
     manifest_path = request.manifest
     if manifest_path is None and project is not None:
         manifest_path = root / project.target_path / "manifest.json"
@@ -102,18 +102,18 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
         settings=settings,
         profile=profile[0],
         target=request.target,
-        issues=(*faults, *issues, *profile[1], *manifest.issues),
+        issues=(*faults, *issues, *project.issues, *profile[1], *manifest.issues),
         settings_file=settings_file,
     )
 
 
-def _read_settings(request: PlanRequest, faults: list[Issue]) -> tuple[Settings, str, tuple[Issue, ...]]:
-    if isinstance(request.config, Config):
-        written, file, issues = request.config, "Config", ()
+def _read_settings(request: PlanRequest) -> tuple[Settings, str, tuple[Issue, ...]]:
+    config = request.config
+    issues: tuple[Issue, ...] = ()
+    if isinstance(config, Config):
+        written, file = config, "Config"
     else:
-        path = request.config
-        read = _attempt(lambda: read_settings(path, project_dir=request.project_dir), faults)
-        written, file, issues = read if read is not None else (Config(), "dbt_af_k8s.yml", ())
+        written, file, issues = read_settings(config, project_dir=request.project_dir)
     settings, more = resolve_settings(written, file=file)
     if request.select is not None:
         settings = replace(settings, select=request.select)

@@ -82,6 +82,37 @@ class Because:
     rule: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class TaskRef:
+    """A task of any DAG."""
+
+    dag_id: str
+    task_id: str
+
+
+class Control(StrEnum):
+    """What a task does that runs no fixed dbt node: the steps of DAGs that a person starts with a form."""
+
+    #: Reads the form of a backfill, and settles which nodes run.
+    BACKFILL_CHOOSE = "backfill-choose"
+    #: Runs its dbt nodes if the form of the backfill asks for them.
+    BACKFILL_NODE = "backfill-node"
+    #: Starts the next chunk of a backfill, if there is one.
+    BACKFILL_NEXT = "backfill-next"
+    #: Runs what the form selects.
+    RUN_SELECTION = "run-selection"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshPlan:
+    """What a `refresh` task tells to read a model anew."""
+
+    #: `tableau`, or a dotted path to a callable of the project's own.
+    provider: str
+    #: What to refresh, as the provider names it; plain JSON values.
+    resource: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
     """One Airflow task."""
@@ -122,6 +153,29 @@ class TaskPlan:
     disable_from: datetime | None = None
     #: Edges of the dbt graph that this task does not have, each with the reason.
     not_waited: tuple[NotWaited, ...] = ()
+    #: A `freshness` task that goes on looking (every `poke` seconds, for `timeout`) until its source is fresh.
+    gate: bool = False
+    #: Tasks that must not be running when this one starts (maintenance of a node that is being built).
+    not_while: tuple[TaskRef, ...] = ()
+    #: Seeds: run only when the file differs from what the last run loaded.
+    on_change: bool = False
+    refresh: RefreshPlan | None = None
+    control: Control | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One field of the form with which a person starts a DAG."""
+
+    name: str
+    #: `string`, `boolean`, `object` (a JSON object) or `interval` (an ISO 8601 moment).
+    type: str
+    title: str
+    description: str
+    #: Text, boolean or None; an `object` starts empty.
+    default: str | bool | None = None
+    #: All that may be chosen; empty: anything of the type.
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +199,8 @@ class DagPlan:
     doc_md: str = ""
     #: In an order in which every task comes after its upstream ones.
     tasks: tuple[TaskPlan, ...] = ()
+    #: Fields of the trigger form besides `start_dttm` and `end_dttm`, which every DAG has.
+    form: tuple[FormField, ...] = ()
     #: Errors that broke the domain. Then the only task is a failing one of kind `endpoint` that tells them.
     problems: tuple[Issue, ...] = ()
 

@@ -80,3 +80,16 @@ def choose_target(question: TargetQuestion) -> TargetChoice:
         if rule.when(question) and (target := rule.then(question)):
             return TargetChoice(target, rule.because)
     return TargetChoice(None, "no target is named anywhere: dbt takes its own default")
+
+
+def choose_source_target(own: str | None, default: str | None, profile_default: str | None) -> TargetChoice:
+    """The target on which a source's age is looked up, and why."""
+    rows = (
+        (own, "the source's own `dbt_target`"),
+        (default, "`targets.default` of the settings"),
+        (profile_default, "the profile's default target"),
+    )
+    for target, because in rows:
+        if target:
+            return TargetChoice(target, because)
+    return TargetChoice(None, "no target is named anywhere: dbt takes its own default")

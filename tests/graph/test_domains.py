@@ -1,12 +1,16 @@
 """A node's domain and the rule that gave it."""
 
+from dataclasses import replace
+
 import pytest
-from building import model, project, seed, test
+from building import model, project, seed, source, test
 
 from dbt_af_k8s.config.settings import DomainSettings
-from dbt_af_k8s.graph.domains import choose_domain, domain_graph, folders_of, upstream_domains
+from dbt_af_k8s.graph.domains import ResourceRoots, choose_domain, domain_graph, upstream_domains
 from dbt_af_k8s.graph.project import ProjectGraph
 from dbt_af_k8s.manifest.values import Node
+
+NOWHERE = ResourceRoots([])
 
 
 def node(resource: str, path: str, file: str, package: str = "shop") -> Node:
@@ -28,13 +32,14 @@ def node(resource: str, path: str, file: str, package: str = "shop") -> Node:
     ],
 )
 def test_folders_as_dbt_writes_them(resource: str, path: str, file: str, folders: tuple[str, ...]) -> None:
-    assert folders_of(node(resource, path, file)) == folders
+    roots = ResourceRoots([model("a", folder="web"), model("b", folder="web", kind="seed")])
+    assert roots.folders_of(node(resource, path, file)) == folders
 
 
 def test_without_a_folder_the_project_or_package_names_the_domain() -> None:
-    choice = choose_domain(node("model", "a.sql", "models/a.sql"), None, DomainSettings(), "shop")
+    choice = choose_domain(node("model", "a.sql", "models/a.sql"), None, DomainSettings(), "shop", NOWHERE)
     assert (choice.domain, choice.because) == ("shop", "it lies in no folder, so it takes the name of its project")
-    choice = choose_domain(node("model", "a.sql", "models/a.sql", "lib"), None, DomainSettings(), "shop")
+    choice = choose_domain(node("model", "a.sql", "models/a.sql", "lib"), None, DomainSettings(), "shop", NOWHERE)
     assert (choice.domain, choice.because) == ("lib", "it lies in no folder, so it takes the name of its package")
 
 
@@ -50,13 +55,14 @@ def test_without_a_folder_the_project_or_package_names_the_domain() -> None:
 )
 def test_the_first_source_that_names_one_wins(sources, own, group, expected) -> None:
     entry = model("a", folder="sales/core", group=group)
-    assert choose_domain(entry, own, DomainSettings(sources), "shop").domain == expected
+    assert choose_domain(entry, own, DomainSettings(sources), "shop", NOWHERE).domain == expected
 
 
 @pytest.mark.parametrize(("depth", "expected"), [(1, "a"), (2, "b"), (3, "c"), (9, "c")])
 def test_a_folder_deeper_down(depth: int, expected: str) -> None:
     assert (
-        choose_domain(model("m", folder="a/b/c"), None, DomainSettings(folder_depth=depth), "shop").domain == expected
+        choose_domain(model("m", folder="a/b/c"), None, DomainSettings(folder_depth=depth), "shop", NOWHERE).domain
+        == expected
     )
 
 
@@ -77,3 +83,16 @@ def test_tests_do_not_draw_edges_between_domains() -> None:
     manifest = project(model("a", folder="x"), model("b", folder="y"), test("t", "a", "b"))
     graph = ProjectGraph(manifest)
     assert upstream_domains(graph, {"model.shop.a": "x", "model.shop.b": "y"}) == {"x": (), "y": ()}
+
+
+def test_resource_paths_several_folders_deep() -> None:
+    """One service of several in one repository: `model-paths: [shop/dbt/models]`."""
+    deep = Node(
+        "model.shop.a", "model", "a", "shop", "sales/core/a.sql", "shop/dbt/models/sales/core/a.sql", ("shop", "a")
+    )
+    roots = ResourceRoots([deep])
+    assert roots.folders_of(deep) == ("sales", "core")
+    assert roots.folders_of(node("test", "not_null_a.sql", "shop/dbt/models/sales/a.yml")) == ("sales",)
+    raw = source("web", "events")
+    assert roots.folders_of(replace(raw, file="shop/dbt/models/web/sources.yml")) == ("web",)
+    assert NOWHERE.folders_of(replace(raw, file="models/web/sources.yml")) == ("web",)

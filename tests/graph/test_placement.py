@@ -32,9 +32,9 @@ def test_a_test_on_sources_alone_has_no_node_beside_it() -> None:
     found = placed(
         source("s", "x"), model("e", "source:s.x", materialized="ephemeral"), test("t", "e"), test("u", "source:s.x")
     )
-    assert found["test.shop.t"].is_source_test
-    assert found["test.shop.u"].is_source_test
-    assert not placed(test("orphan"))["test.shop.orphan"].is_source_test
+    assert found["test.shop.t"].source == found["test.shop.u"].source == "source.shop.s.x"
+    assert found["test.shop.t"].beside is None
+    assert placed(test("orphan"))["test.shop.orphan"].source is None
 
 
 def test_sizes_come_from_tags() -> None:

@@ -11,7 +11,8 @@ from dbt_af_k8s.plan.values import DagKind, Plan, TaskKind
 
 
 def dag_ids(plan: Plan) -> list[str]:
-    return [dag.dag_id for dag in plan.dags]
+    """The scheduled and manual domain DAGs."""
+    return [dag.dag_id for dag in plan.dags if dag.kind in (DagKind.SCHEDULED, DagKind.MANUAL)]
 
 
 def left_out(plan: Plan) -> dict[str, str]:
@@ -179,18 +180,16 @@ def test_every_entry_is_planned_or_left_out_with_the_reason() -> None:
         "model.shop.e": "ephemeral: dbt inlines it into the models that ref it",
         "model.shop.script": "targets of type `kubernetes` are not supported yet",
         "operation.shop.hook": "project hooks run with every dbt command",
-        "test.shop.large": "`@large` tests are not supported yet",
-        "test.shop.medium": "`@medium` tests are not supported yet",
         "test.shop.of_script": "the node it is placed with, model.shop.script, is left out",
-        "test.shop.on_source": "tests on sources are not supported yet",
         "unit_test.shop.u": "unit tests are not scheduled; run them in CI",
     }
-    assert {task.kind for dag in plan.dags for task in dag.tasks} == {
-        TaskKind.RUN,
-        TaskKind.SEED,
-        TaskKind.SNAPSHOT,
-        TaskKind.TEST,
-    }
+    assert [dag.dag_id for dag in plan.dags if dag.kind is not DagKind.BACKFILL] == [
+        "raw__daily",
+        "sales__daily",
+        "sales__large_tests__daily",
+        "shop__freshness",
+        "shop_dbt_run_model",
+    ]
 
 
 def test_the_selection_leaves_out_and_edges_to_it_are_stated() -> None:
@@ -381,4 +380,4 @@ def test_large_projects_plan_quickly() -> None:
     chain = [model("m0"), *(model(f"m{i}", f"m{i - 1}") for i in range(1, 10_000))]
     wide = [model(f"w{i}", "m0", folder="web") for i in range(2_000)]
     plan = build(inputs_of(project(*chain, *wide), profile=PROFILE)).plan
-    assert [len(dag.tasks) for dag in plan.dags] == [10_000, 2_001]
+    assert [len(plan.dag(dag_id).tasks) for dag_id in ("sales__daily", "web__daily")] == [10_000, 2_001]

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dbt_af_k8s.config.settings import PoolSettings, RetrySettings, TaskRule
+from dbt_af_k8s.config.settings import NodeSettings, PoolSettings, RetrySettings, RunnerRule, TaskRule
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import NodeDecision
+from dbt_af_k8s.plan.passes.decide_source import SourceDecision
 from dbt_af_k8s.plan.values import TaskKind
+from dbt_af_k8s.route.runners import choose_runner
+from dbt_af_k8s.route.targets import TargetChoice, choose_source_target
 
 _KIND_OF_RESOURCE: Mapping[str, TaskKind] = {
     "model": TaskKind.RUN,
@@ -45,35 +48,78 @@ class TaskFields:
     disable_from: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What the fields are of: a node or a source."""
+
+    kind: TaskKind
+    name: str
+    domain: str
+    settings: NodeSettings
+    target: TargetChoice
+    runner: RunnerRule
+
+
 def fields_of(inputs: PlanInputs, decision: NodeDecision) -> TaskFields:
-    """Put together a task's fields: the node's own word first, then the settings' rows in order."""
-    own, node, settings = decision.settings, decision.node, inputs.settings
-    kind = _KIND_OF_RESOURCE[node.resource_type]
-    target = decision.target.target
-    rules = [rule for rule in settings.tasks if _applies(rule, target, kind, node.name)]
-    retry = settings.retries.get(kind.value, RetrySettings())
-    if own.retries is not None:
-        retry = RetrySettings(own.retries, retry.delay, retry.exponential_backoff, retry.max_delay)
+    """Put together the fields of a node's task: the node's own word first, then the settings' rows in order."""
+    own = decision.settings
+    fields = _fields(
+        inputs,
+        _Owner(
+            _KIND_OF_RESOURCE[decision.node.resource_type],
+            decision.node.name,
+            decision.domain.domain,
+            own,
+            decision.target,
+            decision.runner.rule,
+        ),
+    )
     parallel = own.airflow_parallelism or 1
-    dbt = decision.runner.rule.options.get("dbt")
+    return replace(
+        fields,
+        owner=own.owner or inputs.manifest.group_owners.get(decision.node.group or ""),
+        max_active=parallel if parallel < inputs.settings.dags.max_active_runs else None,
+    )
+
+
+def fields_of_source(inputs: PlanInputs, decision: SourceDecision) -> TaskFields:
+    """The fields of a task that runs `dbt source freshness`."""
+    own = decision.settings
+    default = inputs.target or inputs.settings.targets.default
+    target = choose_source_target(own.dbt_target, default, inputs.profile.default_target)
+    runner = choose_runner(target.target, inputs.settings.runners).rule
+    domain = decision.domain.domain
+    return _fields(inputs, _Owner(TaskKind.FRESHNESS, decision.source.name, domain, own, target, runner))
+
+
+def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
+    own, settings, target = of.settings, inputs.settings, of.target.target
+    rules = [rule for rule in settings.tasks if _applies(rule, target, of.kind, of.name)]
+    retry = retry_of(inputs, of.kind)
+    dbt = of.runner.options.get("dbt")
     return TaskFields(
-        kind=kind,
+        kind=of.kind,
         target=target,
-        runner=decision.runner.rule.runner,
-        target_because=decision.target.because,
+        runner=of.runner.runner,
+        target_because=of.target.because,
         dbt=str(dbt) if dbt else None,
         env=tuple((name, env_text(own.env[name])) for name in sorted(own.env)),
-        pool=own.pool or pool_for(settings.pools, target, kind, decision.domain.domain),
+        pool=own.pool or pool_for(settings.pools, target, of.kind, of.domain),
         queue=own.queue or next((rule.queue for rule in rules if rule.queue), None),
         executor=own.executor or next((rule.executor for rule in rules if rule.executor), None),
         executor_config=own.executor_config or next((r.executor_config for r in rules if r.executor_config), None),
         priority_weight=_first_number(own.priority_weight, rules),
-        retry=retry,
-        owner=own.owner or _group_owner(inputs, decision),
-        max_active=parallel if parallel < settings.dags.max_active_runs else None,
+        retry=retry if own.retries is None else replace(retry, retries=own.retries),
+        owner=own.owner,
+        max_active=None,
         enable_from=own.enable_from,
         disable_from=own.disable_from,
     )
+
+
+def retry_of(inputs: PlanInputs, kind: TaskKind) -> RetrySettings:
+    """The retries of a task kind, as the settings say."""
+    return inputs.settings.retries.get(kind.value, RetrySettings())
 
 
 def pool_for(pools: Sequence[PoolSettings], target: str | None, kind: TaskKind, domain: str) -> str | None:
@@ -99,7 +145,3 @@ def _any(patterns: Sequence[str], text: str) -> bool:
 
 def _first_number(own: int | None, rules: Sequence[TaskRule]) -> int | None:
     return own if own is not None else next((r.priority_weight for r in rules if r.priority_weight is not None), None)
-
-
-def _group_owner(inputs: PlanInputs, decision: NodeDecision) -> str | None:
-    return inputs.manifest.group_owners.get(decision.node.group or "")

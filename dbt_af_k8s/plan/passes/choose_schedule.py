@@ -44,6 +44,13 @@ class ScheduleBook:
             fault = self._read(named.name, 0, "minute", "").fault
             if fault is not None:
                 faults.append(_settings_issue(fault, f"schedules.{named.name}.cron", inputs.settings_file))
+        for key, text in (
+            ("freshness.schedule", inputs.settings.freshness.schedule),
+            ("maintenance.schedule", inputs.settings.maintenance.schedule),
+        ):
+            fault = self.read(text, "").fault if text is not None else None
+            if fault is not None:
+                faults.append(_settings_issue(fault, key, inputs.settings_file))
         #: What nodes that name no schedule get.
         self.default = default
         #: Errors in the settings' own schedules.
@@ -61,6 +68,10 @@ class ScheduleBook:
                 rule += f", shifted by {settings.schedule_shift} {settings.schedule_shift_unit}(s)"
             self._seen[key] = self._read(*key, rule)
         return self._seen[key]
+
+    def read(self, text: str, because: str) -> ScheduleChoice:
+        """A schedule that the settings name."""
+        return self._read(text, 0, "minute", because)
 
     def _read(self, text: str, shift: int, unit: str, because: str) -> ScheduleChoice:
         try:

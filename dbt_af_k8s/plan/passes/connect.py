@@ -1,7 +1,7 @@
 """Third pass: what each task comes after, in its own DAG as an edge and in others as a wait, or why neither."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from dbt_af_k8s.config.settings import Dependency
@@ -30,6 +30,8 @@ class Before:
     tasks: tuple[str, ...] = ()
     waits: tuple[Wait, ...] = ()
     not_waited: tuple[NotWaited, ...] = ()
+    #: Sources that must be fresh.
+    gates: tuple[str, ...] = ()
 
     def joined(self, other: "Before") -> "Before":
         """Both together, sorted, each thing once."""
@@ -37,6 +39,7 @@ class Before:
             tuple(sorted({*self.tasks, *other.tasks})),
             tuple(sorted({*self.waits, *other.waits})),
             tuple(sorted({*self.not_waited, *other.not_waited}, key=lambda gap: (gap.downstream, gap.node))),
+            tuple(sorted({*self.gates, *other.gates})),
         )
 
 
@@ -49,8 +52,16 @@ class Connector:
         self._layout = layout
         self._left_out = left_out
 
+    def before_node(self, key: str, dag: DagLayout) -> Before:
+        """What a node must come after: its parents, the tests of its sources, and their freshness."""
+        graph, sources = self._decisions.graph, self._decisions.sources
+        read = graph.sources(key)
+        tested = [source for source in read if source in self._layout.done_of]
+        gates = tuple(source for source in read if source in sources and sources[source].is_gate)
+        return replace(self.before(key, dag, (*graph.parents(key), *tested)), gates=gates)
+
     def before(self, key: str, dag: DagLayout, parents: Iterable[str]) -> Before:
-        """What the node or test must come after, given the nodes that it is built from."""
+        """What the node or test must come after, given the nodes and tested sources that it is built from."""
         wanted = dependencies_by_node(self._decisions.nodes[key], self._decisions.graph, self._manifest)
         tasks: list[str] = []
         waits: list[Wait] = []
@@ -61,7 +72,7 @@ class Connector:
             if gap is not None:
                 gaps.append(gap)
             elif self._layout.dag_of[parent].dag_id == dag.dag_id:
-                tasks.append(self._layout.tasks_of[parent].done)
+                tasks.append(self._layout.done_of[parent])
             else:
                 waits.append(Wait(parent, dependency.wait_policy))
         return Before(tuple(sorted(set(tasks))), tuple(sorted(set(waits))), tuple(gaps))

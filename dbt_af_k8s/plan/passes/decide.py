@@ -7,12 +7,13 @@ from difflib import get_close_matches
 from dbt_af_k8s.config.node_settings import read_node_settings
 from dbt_af_k8s.config.settings import NodeSettings, TargetSettings
 from dbt_af_k8s.errors import Issue, error
-from dbt_af_k8s.graph.domains import DomainChoice, choose_domain
+from dbt_af_k8s.graph.domains import DomainChoice, ResourceRoots, choose_domain
 from dbt_af_k8s.graph.placement import Placement, TestSize, place_tests
 from dbt_af_k8s.graph.project import ProjectGraph
-from dbt_af_k8s.manifest.values import Node
+from dbt_af_k8s.manifest.values import Node, Source
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.choose_schedule import ScheduleBook, ScheduleChoice
+from dbt_af_k8s.plan.passes.decide_source import SourceDecision, decide_source
 from dbt_af_k8s.route.kinds import runs_only_python
 from dbt_af_k8s.route.runners import RunnerChoice, choose_runner
 from dbt_af_k8s.route.targets import TargetChoice, TargetQuestion, choose_target
@@ -39,6 +40,7 @@ class Decisions:
     graph: ProjectGraph
     #: Models, seeds, snapshots and data tests, by unique_id.
     nodes: Mapping[str, NodeDecision]
+    sources: Mapping[str, SourceDecision]
     placements: Mapping[str, Placement]
     #: Nodes that share kind, package and fqn with another one (tests to which a person gave one name).
     namesakes: frozenset[str]
@@ -46,21 +48,26 @@ class Decisions:
 
 
 def decide(inputs: PlanInputs) -> Decisions:
-    """Decide everything that concerns one node alone, or a test and the node it is placed with."""
+    """Decide everything that concerns one node alone, or a test and the node or source it is placed with."""
     graph = ProjectGraph(inputs.manifest)
     placements = place_tests(inputs.manifest, graph)
     schedules = ScheduleBook(inputs)
+    roots = ResourceRoots(inputs.manifest.nodes.values())
     issues: list[Issue] = [*graph.issues, *schedules.issues]
+    sources: dict[str, SourceDecision] = {}
+    for key, source in sorted(inputs.manifest.sources.items()):
+        sources[key], found = decide_source(inputs, source, roots)
+        issues.extend(found)
     nodes: dict[str, NodeDecision] = {}
     for key in (*graph.order, *placements):
-        beside = placements[key].beside if key in placements else None
-        nodes[key], found = _decide_node(
-            inputs, inputs.manifest.nodes[key], schedules, nodes[beside] if beside else None
-        )
+        node = inputs.manifest.nodes[key]
+        home = _home(inputs, node, roots, schedules, placements.get(key), nodes, sources)
+        nodes[key], found = _decide_node(inputs, node, home)
         issues.extend(found)
-    for key in placements:
-        nodes[key] = replace(nodes[key], left_out=_why_no_test(placements[key], nodes))
-    return Decisions(graph, nodes, placements, _namesakes(nodes), (*issues, *_settings_on_ephemerals(inputs)))
+    for key, placement in placements.items():
+        if nodes[key].left_out is None:
+            nodes[key] = replace(nodes[key], left_out=_why_no_test(inputs, placement, nodes))
+    return Decisions(graph, nodes, sources, placements, _namesakes(nodes), (*issues, *_settings_on_ephemerals(inputs)))
 
 
 def _namesakes(nodes: Mapping[str, NodeDecision]) -> frozenset[str]:
@@ -71,25 +78,54 @@ def _namesakes(nodes: Mapping[str, NodeDecision]) -> frozenset[str]:
     return frozenset(key for keys in by_name.values() if len(keys) > 1 for key in keys)
 
 
-def _decide_node(
-    inputs: PlanInputs, node: Node, schedules: ScheduleBook, beside: NodeDecision | None
-) -> tuple[NodeDecision, tuple[Issue, ...]]:
-    settings, issues = read_node_settings(
-        node.config, node.meta, inputs.settings.node_settings, node=node.unique_id, file=node.file
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A node's settings, and the domain and schedule that follow from them or from what it is placed with."""
+
+    settings: NodeSettings
+    domain: DomainChoice
+    schedule: ScheduleChoice
+    issues: tuple[Issue, ...]
+
+
+def _home(
+    inputs: PlanInputs,
+    node: Node,
+    roots: ResourceRoots,
+    schedules: ScheduleBook,
+    placement: Placement | None,
+    nodes: Mapping[str, NodeDecision],
+    sources: Mapping[str, SourceDecision],
+) -> _Home:
+    settings, issues = _settings_of(inputs, node)
+    if placement is not None and placement.beside is not None:
+        beside = nodes[placement.beside]
+        return _Home(settings, beside.domain, beside.schedule, issues)
+    if placement is not None and placement.source is not None:
+        return _Home(settings, sources[placement.source].domain, schedules.default, issues)
+    domain = choose_domain(node, settings.domain, inputs.settings.domains, inputs.project, roots)
+    if placement is not None:
+        return _Home(settings, domain, schedules.default, issues)
+    schedule = schedules.choose(node, settings)
+    return _Home(settings, domain, schedule, (*issues, *schedule.issues_of(node)))
+
+
+def _settings_of(inputs: PlanInputs, entry: Node | Source) -> tuple[NodeSettings, tuple[Issue, ...]]:
+    places = inputs.settings.node_settings
+    return read_node_settings(entry.config, entry.meta, places, node=entry.unique_id, file=entry.file)
+
+
+def _decide_node(inputs: PlanInputs, node: Node, home: _Home) -> tuple[NodeDecision, tuple[Issue, ...]]:
+    question = TargetQuestion(
+        node, home.settings, home.schedule.schedule.name, _defaulted(inputs), inputs.profile.default_target
     )
-    if beside is not None:
-        domain, schedule = beside.domain, beside.schedule
-    else:
-        domain = choose_domain(node, settings.domain, inputs.settings.domains, inputs.project)
-        schedule = schedules.default if node.is_test else schedules.choose(node, settings)
-    question = TargetQuestion(node, settings, schedule.schedule.name, _defaulted(inputs), inputs.profile.default_target)
     target = choose_target(question)
     runner = choose_runner(target.target, inputs.settings.runners)
     problem, left_out = _judge_target(inputs, node, target)
     if left_out is None and runner.rule.runner != "local" and problem is None:
         left_out = f"runner `{runner.rule.runner}` of target `{target.target}` is not supported yet"
-    decision = NodeDecision(node, settings, domain, schedule, target, runner, left_out)
-    return decision, (*issues, *schedule.issues_of(node), *((problem,) if problem else ()))
+    decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out)
+    return decision, (*home.issues, *((problem,) if problem else ()))
 
 
 def _defaulted(inputs: PlanInputs) -> TargetSettings:
@@ -119,23 +155,22 @@ def _judge_target(inputs: PlanInputs, node: Node, choice: TargetChoice) -> tuple
     return None, f"targets of type `{kind}` are not supported yet"
 
 
-def _why_no_test(placement: Placement, nodes: Mapping[str, NodeDecision]) -> str | None:
-    if placement.is_source_test:
-        return "tests on sources are not supported yet"
-    if placement.size is not TestSize.SMALL:
-        return f"`{placement.size.value}` tests are not supported yet"
+def _why_no_test(inputs: PlanInputs, placement: Placement, nodes: Mapping[str, NodeDecision]) -> str | None:
+    kinds = inputs.settings.dags.kinds
     if placement.beside is not None and nodes[placement.beside].left_out:
         return f"the node it is placed with, {placement.beside}, is left out"
-    return nodes[placement.test].left_out
+    if placement.size is TestSize.LARGE:
+        return None if "large_tests" in kinds else "`dags.kinds` of the settings has no `large_tests`"
+    if placement.source is not None and "freshness" not in kinds:
+        return "`dags.kinds` of the settings has no `freshness`, where tests on sources run"
+    return None
 
 
 def _settings_on_ephemerals(inputs: PlanInputs) -> Iterable[Issue]:
     for node in inputs.manifest.nodes.values():
         if not node.is_ephemeral:
             continue
-        settings, issues = read_node_settings(
-            node.config, node.meta, inputs.settings.node_settings, node=node.unique_id, file=node.file
-        )
+        settings, issues = _settings_of(inputs, node)
         yield from issues
         if settings.dependencies:
             yield error(

@@ -1,12 +1,13 @@
 """Last pass: the DAGs around the tasks, and the stand-ins for domains that are broken."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.backfill import FORM, make_backfill_tasks
 from dbt_af_k8s.plan.passes.connect import Connector
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, Layout
@@ -21,26 +22,32 @@ def make_dags(
     inputs: PlanInputs,
     decisions: Decisions,
     layout: Layout,
+    backfills: Sequence[DagLayout],
     connector: Connector,
     broken: Mapping[str, tuple[Issue, ...]],
 ) -> tuple[DagPlan, ...]:
-    """All DAGs, sorted by id. `broken` maps a domain to its errors."""
+    """The DAGs of all domains. `broken` maps a domain to its errors."""
     starts = start_dates(decisions)
     default = inputs.settings.dags.start_date
     waits_for = {
         node: _waits_for(
-            inputs, dag, cron, layout.tasks_of[node].done, node, starts.get(dag.domain, default), dag.domain in broken
+            inputs, dag, cron, layout.done_of[node], node, starts.get(dag.domain, default), dag.domain in broken
         )
         for node, dag in layout.dag_of.items()
         if (cron := dag.schedule.cron) is not None
     }
     dags = []
-    for dag in layout.dags:
+    for dag in (*layout.dags, *backfills):
         problems = broken.get(dag.domain, ())
-        tasks = (_broken_task(dag),) if problems else make_tasks(inputs, decisions, connector, dag, waits_for)
+        if problems:
+            tasks: tuple[TaskPlan, ...] = (_broken_task(dag),)
+        elif dag.kind is DagKind.BACKFILL:
+            tasks = make_backfill_tasks(inputs, decisions, dag)
+        else:
+            tasks = make_tasks(inputs, decisions, connector, dag, waits_for)
         plan = _dag(inputs, dag, starts.get(dag.domain, default), tasks, problems)
         dags.append(replace(plan, doc_md=describe(inputs, plan)))
-    return tuple(sorted(dags, key=lambda dag: dag.dag_id))
+    return tuple(dags)
 
 
 def start_dates(decisions: Decisions) -> Mapping[str, datetime]:
@@ -72,21 +79,22 @@ def _waits_for(
 def _dag(
     inputs: PlanInputs, dag: DagLayout, start: datetime, tasks: tuple[TaskPlan, ...], problems: tuple[Issue, ...]
 ) -> DagPlan:
-    settings = inputs.settings.dags
+    settings, is_backfill = inputs.settings.dags, dag.kind is DagKind.BACKFILL
     return DagPlan(
         dag_id=dag.dag_id,
-        kind=DagKind.MANUAL if dag.schedule.is_manual else DagKind.SCHEDULED,
+        kind=dag.kind,
         domain=dag.domain,
         schedule=dag.schedule.cron,
         schedule_name=dag.schedule.name,
         timezone=dag.schedule.timezone,
         start_date=start,
         catchup=settings.catchup,
-        max_active_runs=settings.max_active_runs,
+        max_active_runs=1 if is_backfill else settings.max_active_runs,
         max_active_tasks=settings.max_active_tasks,
         tags=settings.tags,
         owner=settings.owner,
         tasks=tasks,
+        form=FORM if is_backfill else (),
         problems=problems,
     )
 

@@ -1,0 +1,94 @@
+"""The backfill DAG of each domain: its nodes of all schedules, in order, without waits, over a range in chunks."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dbt_af_k8s.names import IdBook
+from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.connect import Connector
+from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
+from dbt_af_k8s.plan.passes.layout import DagLayout, claim_dag_id, collect, lay_out_dag
+from dbt_af_k8s.plan.passes.make_tasks import make_tasks
+from dbt_af_k8s.plan.passes.test_tasks import TestShelf
+from dbt_af_k8s.plan.values import Control, DagKind, FormField, TaskKind, TaskPlan
+from dbt_af_k8s.route.targets import TargetChoice
+from dbt_af_k8s.schedule.values import MANUAL, Schedule
+
+#: How long the pieces are into which a range is cut; `none`: one piece.
+CHUNKS = ("none", "hour", "day", "week", "month")
+
+FORM = (
+    FormField("chunk", "string", "Chunk", "Cut the range into pieces: one run each, in order.", "none", CHUNKS),
+    FormField("models", "string", "Models", "dbt selection within the domain; empty: all of it.", ""),
+    FormField("vars", "object", "dbt vars", "Vars for every dbt command, as a JSON object."),
+    FormField(
+        "full_refresh", "boolean", "Full refresh", "Build incremental models and seeds anew (first chunk).", False
+    ),
+    FormField("with_tests", "boolean", "With tests", "Run the blocking tests of each node, too.", False),
+)
+
+
+def lay_out_backfills(
+    inputs: PlanInputs, decisions: Decisions, shelf: TestShelf, left_out: Mapping[str, str], dag_ids: IdBook
+) -> tuple[DagLayout, ...]:
+    """One DAG for each domain that builds something."""
+    if "backfill" not in inputs.settings.dags.kinds:
+        return ()
+    members: dict[str, list[NodeDecision]] = {}
+    for key in decisions.graph.order:
+        if key not in left_out:
+            members.setdefault(decisions.nodes[key].domain.domain, []).append(decisions.nodes[key])
+    by_hand = Schedule("backfill", MANUAL, None, inputs.settings.dags.timezone)
+    dags = []
+    for domain in sorted(members):
+        dag_id = claim_dag_id(inputs, dag_ids, domain, by_hand.key)
+        dag = lay_out_dag(inputs, dag_id, domain, by_hand, members[domain], shelf)
+        dags.append(replace(dag, kind=DagKind.BACKFILL, medium_tests=()))
+    return tuple(dags)
+
+
+def make_backfill_tasks(inputs: PlanInputs, decisions: Decisions, dag: DagLayout) -> tuple[TaskPlan, ...]:
+    """The tasks of a backfill: settle what the form asks for, run it in order, start the next chunk."""
+    members = {tasks.node for tasks in dag.nodes}
+    elsewhere = {key: "of another domain" for key in decisions.nodes if key not in members}
+    own = {key: _on_backfill_target(inputs, decisions.nodes[key]) for key in members}
+    sources = {key: replace(source, is_gate=False) for key, source in decisions.sources.items()}
+    here = replace(decisions, nodes={**decisions.nodes, **own}, sources=sources)
+    connector = Connector(inputs.manifest, here, collect([dag]), elsewhere)
+    tasks = make_tasks(inputs, here, connector, dag, {})
+    book = IdBook({*dag.ids, *(task.task_id for task in tasks)})
+    choose, following = book.claim("choose", "backfill choose"), book.claim("next_chunk", "backfill next")
+    followed = {task_id for task in tasks for task_id in task.upstream}
+    last = tuple(sorted(task.task_id for task in tasks if task.task_id not in followed))
+    return (
+        TaskPlan(choose, TaskKind.ENDPOINT, because="reads the form", control=Control.BACKFILL_CHOOSE),
+        *(_node_task(task, choose) for task in tasks),
+        TaskPlan(
+            following,
+            TaskKind.ENDPOINT,
+            upstream=last,
+            because="starts the next chunk when this one is done",
+            control=Control.BACKFILL_NEXT,
+        ),
+    )
+
+
+def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
+    return replace(
+        task,
+        upstream=task.upstream or (choose,),
+        control=Control.BACKFILL_NODE if task.dbt is not None else None,
+        not_waited=(),
+        enable_from=None,
+        disable_from=None,
+        on_change=False,
+    )
+
+
+def _on_backfill_target(inputs: PlanInputs, decision: NodeDecision) -> NodeDecision:
+    own, setting = decision.settings.bf_cluster, inputs.settings.targets.backfill
+    if own:
+        return replace(decision, target=TargetChoice(own, "the node's `bf_cluster`"))
+    if setting:
+        return replace(decision, target=TargetChoice(setting, "`targets.backfill` of the settings"))
+    return decision

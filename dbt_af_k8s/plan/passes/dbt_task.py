@@ -1,0 +1,107 @@
+"""The task that runs dbt on given nodes."""
+
+from collections.abc import Sequence
+
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
+from dbt_af_k8s.manifest.values import Node
+from dbt_af_k8s.names import node_name
+from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.airflow_fields import TaskFields, fields_of_source
+from dbt_af_k8s.plan.passes.decide import Decisions
+from dbt_af_k8s.plan.values import TaskKind, TaskPlan
+
+
+def selection_of(node: Node, decisions: Decisions) -> DbtSelection:
+    """How dbt finds the node: by its parents, too, where another of its kind has the same name."""
+    parents = tuple(sorted(node.parents)) if node.unique_id in decisions.namesakes else ()
+    return DbtSelection(node.unique_id, node.resource_type, node.package, node.fqn, parents)
+
+
+def dbt_task(
+    inputs: PlanInputs,
+    decisions: Decisions,
+    task_id: str,
+    group: str | None,
+    fields: TaskFields,
+    nodes: Sequence[Node],
+    why: str,
+) -> TaskPlan:
+    """A task of kind `run`, `seed`, `snapshot` or `test`."""
+    plain = node_name(nodes[0].name, nodes[0].version)
+    ordered = sorted(nodes, key=lambda node: node.unique_id)
+    invocation = DbtInvocation(
+        verb=fields.kind.value,
+        nodes=tuple(selection_of(node, decisions) for node in ordered),
+        target=fields.target,
+        microbatch=ordered[0].is_microbatch,
+        executable=fields.dbt,
+        env=fields.env,
+    )
+    return _task(
+        inputs,
+        task_id,
+        group,
+        fields,
+        tuple(node.unique_id for node in ordered),
+        invocation,
+        why,
+        display_name=_display_name(fields.kind, task_id, plain),
+    )
+
+
+def freshness_task(inputs: PlanInputs, decisions: Decisions, source: str, task_id: str, why: str) -> TaskPlan:
+    """A task that runs `dbt source freshness` on one source."""
+    decision = decisions.sources[source]
+    fields = fields_of_source(inputs, decision)
+    found = decision.source
+    invocation = DbtInvocation(
+        verb="freshness",
+        nodes=(DbtSelection(source, "source", found.package, (found.package, found.source_name, found.name)),),
+        target=fields.target,
+        executable=fields.dbt,
+        env=fields.env,
+    )
+    return _task(inputs, task_id, None, fields, (source,), invocation, why, display_name=None)
+
+
+def _task(
+    inputs: PlanInputs,
+    task_id: str,
+    group: str | None,
+    fields: TaskFields,
+    nodes: tuple[str, ...],
+    invocation: DbtInvocation,
+    why: str,
+    *,
+    display_name: str | None,
+) -> TaskPlan:
+    return TaskPlan(
+        task_id=task_id,
+        kind=fields.kind,
+        nodes=nodes,
+        group=group,
+        display_name=display_name,
+        target=fields.target,
+        runner=fields.runner,
+        because=f"schedule: {why}; target: {fields.target_because}",
+        pool=fields.pool,
+        queue=fields.queue,
+        executor=fields.executor,
+        executor_config=fields.executor_config,
+        priority_weight=fields.priority_weight,
+        retry=fields.retry,
+        timeout=inputs.settings.dags.task_timeout,
+        owner=fields.owner,
+        max_active=fields.max_active,
+        dbt=invocation,
+        enable_from=fields.enable_from,
+        disable_from=fields.disable_from,
+        on_change=fields.kind is TaskKind.SEED and inputs.settings.seeds_run_on == "change",
+    )
+
+
+def _display_name(kind: TaskKind, task_id: str, name: str) -> str | None:
+    """The full name where the id had to be changed for Airflow's sake."""
+    if kind is TaskKind.TEST or name.replace(".", "__") == task_id:
+        return None
+    return name
