@@ -39,7 +39,7 @@ def node_by_id(unique_id: str) -> DbtSelection:
 class DbtInvocation:
     """The part of a dbt command that is known when planning."""
 
-    #: `run`, `seed`, `snapshot` or `test`.
+    #: `run`, `seed`, `snapshot`, `test`, `freshness` (of one source) or `run-operation` (upkeep of one node).
     verb: str
     nodes: tuple[DbtSelection, ...]
     #: Name of the dbt target, or None for the profile's default.
@@ -50,6 +50,9 @@ class DbtInvocation:
     executable: str | None = None
     #: Environment variables of the dbt process besides the worker's own, as pairs sorted by name.
     env: tuple[tuple[str, str], ...] = ()
+    #: The maintenance operation of `run-operation`, and its options as pairs sorted by name.
+    operation: str | None = None
+    options: tuple[tuple[str, str | int | tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dbt_af_k8s.plan.passes.decide import Decisions, decide
 from dbt_af_k8s.plan.passes.layout import Layout, collect, lay_out_domains
 from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_large_tests
 from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
+from dbt_af_k8s.plan.passes.maintenance import decide_upkeep, lay_out_maintenance
 from dbt_af_k8s.plan.passes.make_dags import make_dags
 from dbt_af_k8s.plan.passes.project_checks import project_issues
 from dbt_af_k8s.plan.passes.run_model import run_model_dag
@@ -45,18 +46,23 @@ def build(inputs: PlanInputs) -> Build:
             left_out[key] = f"the node it is placed with, {placement.beside}, is left out"
     shelf, dag_ids = TestShelf(decisions, left_out), IdBook()
     layout = _lay_out(inputs, decisions, shelf, left_out, dag_ids)
-    backfills = lay_out_backfills(inputs, decisions, shelf, left_out, dag_ids)
+    upkeep = decide_upkeep(inputs, decisions, left_out)
+    extra = (
+        *lay_out_backfills(inputs, decisions, shelf, left_out, dag_ids),
+        *lay_out_maintenance(inputs, decisions, upkeep, dag_ids),
+    )
     issues = [
         *inputs.issues,
         *decisions.issues,
         *selection_issues,
+        *upkeep.issues,
         *dependency_issues(decisions, layout, inputs.manifest),
         *project_issues(inputs, decisions, layout),
     ]
     issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
     broken = _broken_domains(issues, decisions)
     connector = Connector(inputs.manifest, decisions, layout, left_out)
-    dags = make_dags(inputs, decisions, layout, backfills, connector, broken)
+    dags = make_dags(inputs, decisions, layout, extra, upkeep, connector, broken)
     dags = tuple(sorted((*dags, *(run_model_dag(inputs, dag_ids) if dags else ())), key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out

@@ -193,6 +193,11 @@ def _invocation(dbt: DbtInvocation) -> dict[str, Any]:
                 "executable": (dbt.executable, None),
             }
         ),
+        **given({"operation": (dbt.operation, None)}),
+        **given(
+            {"options": (dbt.options, ())},
+            lambda options: [{"name": name, "value": _json_value(value)} for name, value in options],
+        ),
         **given({"env": (dbt.env, ())}, lambda env: [{"name": name, "value": value} for name, value in env]),
     }
 
@@ -214,4 +219,17 @@ def _read_invocation(fields: Fields) -> DbtInvocation:
         microbatch=fields.boolean("microbatch", False),
         executable=fields.optional_text("executable"),
         env=tuple((pair.text("name"), pair.text("value")) for pair in fields.items("env")),
+        operation=fields.optional_text("operation"),
+        options=tuple((pair.text("name"), _read_option(pair)) for pair in fields.items("options")),
     )
+
+
+def _json_value(value: str | int | tuple[str, ...]) -> str | int | list[str]:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read_option(pair: Fields) -> str | int | tuple[str, ...]:
+    value = pair.value("value")
+    if isinstance(value, list):
+        return pair.texts("value")
+    return pair.integer("value", 0) if isinstance(value, int) else pair.text("value")

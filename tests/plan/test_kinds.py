@@ -168,6 +168,53 @@ class TestBackfill:
         plan = plan_of(model("a", meta={"schedule": "@dayly"}))
         assert [task.task_id for task in plan.dag("sales__backfill").tasks] == ["broken"]
 
+    @pytest.mark.parametrize(
+        ("meta", "expected"),
+        [
+            ({}, "prod"),
+            ({"bf_cluster": "dev"}, "dev"),
+            ({"bf_cluster": "dev", "dbt_target": "prod"}, "prod"),
+            ({"dbt_target": "dev"}, "dev"),
+        ],
+    )
+    def test_the_nodes_own_target_stands_before_bf_cluster_and_the_setting(self, meta, expected: str) -> None:
+        plan = plan_of(model("a", meta=meta), settings={"targets": {"backfill": "prod"}})
+        assert tasks_of(plan, "sales__backfill")["a"].target == expected
+
+    def test_an_unknown_bf_cluster_is_an_error(self) -> None:
+        plan = plan_of(model("a", meta={"bf_cluster": "prd"}))
+        assert [(issue.code, issue.node) for issue in plan.issues] == [("unknown-target", "model.shop.a")]
+
+
+class TestMaintenance:
+    def test_one_task_per_operation_and_node_in_order_beside_the_runs(self) -> None:
+        upkeep = {"ttl": {"key": "at", "expiration_timeout": 30}, "vacuum_table": True, "persist_docs": False}
+        plan = plan_of(
+            model("a", meta={"maintenance": upkeep, "schedule": "@hourly"}),
+            model("b", "a"),
+            settings={"targets": {"maintenance": "prod"}, "maintenance": {"schedule": "@weekly"}},
+        )
+        dag = plan.dag("sales__maintenance")
+        assert (dag.kind, dag.schedule) == (DagKind.MAINTENANCE, "0 0 * * 0")
+        tasks = tasks_of(plan, dag.dag_id)
+        assert {task_id: task.upstream for task_id, task in tasks.items()} == {"ttl__a": (), "vacuum__a": ("ttl__a",)}
+        ttl = tasks["ttl__a"]
+        assert (ttl.kind, ttl.target, ttl.nodes) == (TaskKind.MAINTENANCE, "prod", ("model.shop.a",))
+        assert (ttl.dbt.verb, ttl.dbt.operation) == ("run-operation", "ttl")
+        assert ttl.dbt.options == (("expiration_timeout", 30), ("key", "at"))
+        assert [(ref.dag_id, ref.task_id) for ref in ttl.not_while] == [
+            ("sales__backfill", "a"),
+            ("sales__hourly", "a"),
+        ]
+
+    def test_what_is_wrong_breaks_the_domain_and_what_does_not_exist_is_told(self) -> None:
+        plan = plan_of(model("a", meta={"maintenance": {"ttl": {"key": "at"}}}))
+        assert [issue.code for issue in plan.issues if issue.is_error] == ["bad-maintenance"]
+        assert plan.dag("sales__daily").is_broken
+        plan = plan_of(model("a", meta={"maintenance": {"optimize_table": True}}))
+        assert [issue.code for issue in plan.issues] == ["maintenance-unsupported"]
+        assert plan.dag("sales__maintenance") is None
+
 
 class TestRunModel:
     def test_one_dag_with_a_form(self) -> None:
@@ -178,10 +225,14 @@ class TestRunModel:
         assert [field.name for field in dag.form] == ["models", "target", "full_refresh", "extra"]
 
 
-@pytest.mark.parametrize("kind", ["large_tests", "backfill", "freshness", "run_model"])
+KINDS = ("large_tests", "backfill", "maintenance", "freshness", "run_model")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_switched_off(kind: str) -> None:
-    entries = (fresh("web", "events"), model("a", "source:web.events"), test("big", "a", tags=("@large",)))
-    kinds = [other for other in ("large_tests", "backfill", "freshness", "run_model") if other != kind]
+    kept_up = model("a", "source:web.events", meta={"maintenance": {"vacuum_table": True}})
+    entries = (fresh("web", "events"), kept_up, test("big", "a", tags=("@large",)))
+    kinds = [other for other in KINDS if other != kind]
     plan = build_of(*entries, settings={"dags": {"kinds": kinds}}).plan
     assert kind not in {dag.kind.value for dag in plan.dags}
     assert set(kinds) <= {dag.kind.value for dag in plan.dags}

@@ -60,13 +60,16 @@ class _Owner:
     runner: RunnerRule
 
 
-def fields_of(inputs: PlanInputs, decision: NodeDecision) -> TaskFields:
-    """Put together the fields of a node's task: the node's own word first, then the settings' rows in order."""
+def fields_of(inputs: PlanInputs, decision: NodeDecision, kind: TaskKind | None = None) -> TaskFields:
+    """Put together the fields of a node's task: the node's own word first, then the settings' rows in order.
+
+    `kind` is what the task does where that is not to build or test the node.
+    """
     own = decision.settings
     fields = _fields(
         inputs,
         _Owner(
-            _KIND_OF_RESOURCE[decision.node.resource_type],
+            kind or _KIND_OF_RESOURCE[decision.node.resource_type],
             decision.node.name,
             decision.domain.domain,
             own,

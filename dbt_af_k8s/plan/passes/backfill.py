@@ -87,6 +87,8 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
 
 def _on_backfill_target(inputs: PlanInputs, decision: NodeDecision) -> NodeDecision:
     own, setting = decision.settings.bf_cluster, inputs.settings.targets.backfill
+    if decision.settings.dbt_target:
+        return decision
     if own:
         return replace(decision, target=TargetChoice(own, "the node's `bf_cluster`"))
     if setting:

@@ -37,7 +37,7 @@ def dbt_task(
         executable=fields.dbt,
         env=fields.env,
     )
-    return _task(
+    return node_task(
         inputs,
         task_id,
         group,
@@ -61,10 +61,10 @@ def freshness_task(inputs: PlanInputs, decisions: Decisions, source: str, task_i
         executable=fields.dbt,
         env=fields.env,
     )
-    return _task(inputs, task_id, None, fields, (source,), invocation, why, display_name=None)
+    return node_task(inputs, task_id, None, fields, (source,), invocation, why, display_name=None)
 
 
-def _task(
+def node_task(
     inputs: PlanInputs,
     task_id: str,
     group: str | None,
@@ -75,6 +75,7 @@ def _task(
     *,
     display_name: str | None,
 ) -> TaskPlan:
+    """A task of these fields around a dbt command."""
     return TaskPlan(
         task_id=task_id,
         kind=fields.kind,

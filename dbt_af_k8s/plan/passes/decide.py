@@ -125,7 +125,12 @@ def _decide_node(inputs: PlanInputs, node: Node, home: _Home) -> tuple[NodeDecis
     if left_out is None and runner.rule.runner != "local" and problem is None:
         left_out = f"runner `{runner.rule.runner}` of target `{target.target}` is not supported yet"
     decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out)
-    return decision, (*home.issues, *((problem,) if problem else ()))
+    problems = [problem] if problem else []
+    backfill = home.settings.bf_cluster
+    if backfill and not home.settings.dbt_target and "backfill" in inputs.settings.dags.kinds:
+        fault, _ = _judge_target(inputs, node, TargetChoice(backfill, "the node's `bf_cluster`"))
+        problems += [fault] if fault else []
+    return decision, (*home.issues, *problems)
 
 
 def _defaulted(inputs: PlanInputs) -> TargetSettings:

@@ -11,6 +11,7 @@ from dbt_af_k8s.plan.passes.backfill import FORM, make_backfill_tasks
 from dbt_af_k8s.plan.passes.connect import Connector
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, Layout
+from dbt_af_k8s.plan.passes.maintenance import Upkeep, builders, make_maintenance_tasks
 from dbt_af_k8s.plan.passes.make_tasks import make_tasks
 from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, WaitsFor
 
@@ -22,11 +23,12 @@ def make_dags(
     inputs: PlanInputs,
     decisions: Decisions,
     layout: Layout,
-    backfills: Sequence[DagLayout],
+    extra: Sequence[DagLayout],
+    upkeep: Upkeep,
     connector: Connector,
     broken: Mapping[str, tuple[Issue, ...]],
 ) -> tuple[DagPlan, ...]:
-    """The DAGs of all domains. `broken` maps a domain to its errors."""
+    """The DAGs of all domains. `extra` are those that nothing waits for; `broken` maps a domain to its errors."""
     starts = start_dates(decisions)
     default = inputs.settings.dags.start_date
     waits_for = {
@@ -37,12 +39,15 @@ def make_dags(
         if (cron := dag.schedule.cron) is not None
     }
     dags = []
-    for dag in (*layout.dags, *backfills):
+    built_by = builders(layout, extra)
+    for dag in (*layout.dags, *extra):
         problems = broken.get(dag.domain, ())
         if problems:
             tasks: tuple[TaskPlan, ...] = (_broken_task(dag),)
         elif dag.kind is DagKind.BACKFILL:
             tasks = make_backfill_tasks(inputs, decisions, dag)
+        elif dag.kind is DagKind.MAINTENANCE:
+            tasks = make_maintenance_tasks(inputs, decisions, upkeep, dag, built_by)
         else:
             tasks = make_tasks(inputs, decisions, connector, dag, waits_for)
         plan = _dag(inputs, dag, starts.get(dag.domain, default), tasks, problems)
