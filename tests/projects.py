@@ -1,5 +1,7 @@
 """Random dbt projects for property tests: domains, schedules, versions, ephemeral models, tests, dependencies."""
 
+from dataclasses import replace
+
 from building import model, project, seed, snapshot, source, test
 from hypothesis import strategies as st
 
@@ -13,8 +15,9 @@ SIZES = ((), ("@small",), ("@medium",), ("@large",))
 @st.composite
 def manifests(draw: st.DrawFn, most: int = 14) -> Manifest:
     """A manifest as dbt could write it, with everything that changes how nodes are laid out."""
-    entries = [source("src", "events")]
-    built: list[str] = ["source:src.events"]
+    limits = draw(st.sampled_from([None, {"error_after": {"count": 1, "period": "day"}}]))
+    entries = [replace(source("src", "events"), freshness=limits, loaded_at_field="at"), source("src", "people")]
+    built: list[str] = ["source:src.events", "source:src.people"]
     for index in range(draw(st.integers(0, most))):
         refs = draw(st.lists(st.sampled_from(built), max_size=3, unique=True))
         folder = draw(st.sampled_from(FOLDERS))
@@ -50,6 +53,8 @@ def _meta(draw: st.DrawFn, refs: list[str]) -> dict[str, object]:
         meta["schedule"] = schedule
     if schedule == "@hourly":
         meta["schedule_shift"] = draw(st.sampled_from([0, 20]))
+    if draw(st.integers(0, 4)) == 0:
+        meta["maintenance"] = {"vacuum_table": True, "persist_docs": True}
     if refs and draw(st.booleans()):
         meta["dependencies"] = {
             ref: draw(st.sampled_from([{"skip": True}, {"wait_policy": "all"}, {"wait_policy": "last"}]))

@@ -24,8 +24,7 @@ FILES = {
     "models/syntax.sql": "selec 1 as id",
     "models/no_table.sql": "select * from nowhere",
     "models/empty.sql": "",
-    "models/endless.sql": "select max(range % 7) as n from range(100000000000000) "
-    "where range >= 0",
+    "models/endless.sql": "select max(range % 7) as n from range(100000000000000) where range >= 0",
     "models/events.sql": "{{ config(event_time='ts') }} select timestamp '2026-03-01 05:00' as ts, 1 as id "
     "union all select timestamp '2026-03-02 05:00', 2",
     "models/batches.sql": "{{ config(materialized='incremental', incremental_strategy='microbatch', event_time='ts', "

@@ -78,7 +78,7 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
         task,
         upstream=task.upstream or (choose,),
         control=Control.BACKFILL_NODE if task.dbt is not None else None,
-        not_waited=(),
+        not_waited=tuple(gap for gap in task.not_waited if gap.code == "skip"),
         enable_from=None,
         disable_from=None,
         on_change=False,

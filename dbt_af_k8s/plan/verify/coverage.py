@@ -20,7 +20,7 @@ def coverage_violations(plan: Plan, manifest: Manifest) -> Iterator[str]:
     for dag in plan.dags:
         for task in dag.tasks:
             for key in task.nodes:
-                if dag.kind in BUILDING:
+                if dag.kind in BUILDING and key not in manifest.sources:
                     tasks_of.setdefault(key, []).append(f"`{dag.dag_id}.{task.task_id}`")
                 yield from _kind(manifest, key, task.kind, f"`{dag.dag_id}.{task.task_id}`")
     known = {*manifest.nodes, *manifest.others, *manifest.exposures}
@@ -44,6 +44,8 @@ def coverage_violations(plan: Plan, manifest: Manifest) -> Iterator[str]:
 
 
 def _kind(manifest: Manifest, key: str, kind: TaskKind, where: str) -> Iterator[str]:
+    if kind is TaskKind.FRESHNESS and key not in manifest.sources:
+        yield f"task {where} looks at the freshness of {key}, which is no source of the manifest"
     node = manifest.nodes.get(key)
     wanted = _RESOURCE_OF_KIND.get(kind)
     if wanted is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from dbt_af_k8s.plan.values import DagKind, NotWaited, Plan, TaskPlan, WaitsFor
-from dbt_af_k8s.plan.verify.places import Place, Places
+from dbt_af_k8s.plan.verify.places import DagIndex, Place, Places
 from dbt_af_k8s.plan.verify.refs import Refs
 
 
@@ -13,13 +13,15 @@ def edge_violations(plan: Plan, refs: Refs, places: Places) -> Iterator[str]:
         place = places.place[key]
         if refs.nodes[key].is_ephemeral:
             continue
-        beside = refs.placed_with(key) if refs.nodes[key].is_test else None
+        # A large test runs in another DAG than the node that it is placed with, and waits for it like for any other.
+        is_near = refs.nodes[key].is_test and place.dag.kind is not DagKind.LARGE_TESTS
+        beside = refs.placed_with(key) if is_near else None
         if beside is not None:
             yield from _beside(key, beside, place, places)
         stated = {gap.node: gap for gap in place.task.not_waited if gap.downstream == key}
         parents = refs.parents(key)
         for gap in stated.values():
-            if gap.node not in parents:
+            if gap.node not in parents and gap.node not in refs.sources(key):
                 yield f"{key} states that it does not wait for {gap.node}, on which it does not depend"
         for parent in sorted(parents):
             gap_or_none = stated.get(parent)
@@ -27,13 +29,28 @@ def edge_violations(plan: Plan, refs: Refs, places: Places) -> Iterator[str]:
                 yield from _exception(gap_or_none, place, places)
             elif parent != beside:
                 yield from _edge(parent, key, place, places)
+        if not refs.nodes[key].is_test:
+            yield from _sources(refs.sources(key), key, place, places)
         if not refs.nodes[key].is_test and len(places.blocking_tests(key)) > 1 and places.done(key) is None:
             yield f"several tasks test {key}, and no endpoint in DAG `{place.dag.dag_id}` closes just these"
+    yield from _backfills(plan, refs)
     for dag in plan.dags:
         for task in dag.tasks:
             for gap in task.not_waited:
                 if gap.downstream not in task.nodes:
                     yield f"task `{dag.dag_id}.{task.task_id}` speaks for {gap.downstream}, which it does not run"
+
+
+def _sources(read: frozenset[str], key: str, place: Place, places: Places) -> Iterator[str]:
+    """A node comes after the tests of the sources that it reads, and after the gates of its DAG that look at them."""
+    index = places.index[place.dag.dag_id]
+    stated = {gap.node for gap in place.task.not_waited if gap.downstream == key}
+    for source in sorted(read):
+        if source in places.tested_sources and source not in stated and not _waits(place, places, source):
+            yield f"{key} does not wait for the tests of {source}"
+        for gate in index.gates.get(source, ()):
+            if not index.comes_after(place.task, gate):
+                yield f"{key} does not come after `{gate}`, which waits until {source} is fresh"
 
 
 def _edge(parent: str, key: str, place: Place, places: Places) -> Iterator[str]:
@@ -71,9 +88,6 @@ def _about(tasks: Sequence[TaskPlan], parent: str) -> list[WaitsFor]:
 
 def _beside(test: str, beside: str, place: Place, places: Places) -> Iterator[str]:
     """A test that is not a large one runs in the DAG of the node that it is placed with, after that node."""
-    if place.dag.kind is DagKind.LARGE_TESTS:
-        yield from _edge(beside, test, place, places)
-        return
     node = places.place.get(beside)
     if node is None:
         yield f"{test} is planned, and {beside}, with which it is placed, is not"
@@ -100,3 +114,19 @@ def _exception(gap: NotWaited, place: Place, places: Places) -> Iterator[str]:
             yield f"{says}, and both DAGs have a schedule"
     elif gap.code != "skip":
         yield f"{says}, which is no reason"
+
+
+def _backfills(plan: Plan, refs: Refs) -> Iterator[str]:
+    """A backfill repeats nodes of one domain; each comes after those of its parents that are there, too."""
+    for dag in plan.dags:
+        if dag.kind is not DagKind.BACKFILL:
+            continue
+        index = DagIndex({task.task_id: task for task in dag.tasks}, {})
+        task_of = {node: task for task in dag.tasks for node in task.nodes}
+        for key, task in task_of.items():
+            skipped = {gap.node for gap in task.not_waited}
+            for parent in sorted(refs.parents(key)):
+                before = task_of.get(parent)
+                if before is None or parent in skipped or index.comes_after(task, before.task_id):
+                    continue
+                yield f"{key} (`{dag.dag_id}.{task.task_id}`) does not come after {parent}"

@@ -26,6 +26,8 @@ class DagIndex:
     position: Mapping[str, int]
     #: The tasks that an endpoint closes -> the endpoint.
     endpoints: Mapping[frozenset[str], str] = field(default_factory=dict)
+    #: Source -> the tasks that wait until it is fresh.
+    gates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def comes_after(self, task: TaskPlan, earlier: str) -> bool:
         """Whether a task waits for another one of its DAG, directly or through others."""
@@ -56,6 +58,14 @@ class Places:
                 for task in dag.tasks:
                     self.place.update((node, Place(dag, task)) for node in task.nodes if node in refs.nodes)
         self._blocking = self._blocking_tests(refs)
+        #: Sources with blocking tests -> the DAG that runs them.
+        self.tested_sources: dict[str, DagPlan] = {}
+        for key, place in self.place.items():
+            if place.dag.kind is DagKind.FRESHNESS and refs.nodes[key].is_test and refs.blocks(key):
+                source = refs.placed_with_source(key)
+                if source is not None:
+                    self.tested_sources[source] = place.dag
+                    self._blocking.setdefault(source, set()).add(place.task.task_id)
 
     def blocking_tests(self, node: str) -> frozenset[str]:
         """Ids of the tasks that run the blocking tests placed with a node."""
@@ -63,15 +73,18 @@ class Places:
 
     def done(self, node: str) -> str | None:
         """The task after which a planned node counts as done; None where no endpoint closes its several tests."""
-        place = self.place[node]
         tests = self.blocking_tests(node)
         if not tests:
-            return place.task.task_id
+            return self.place[node].task.task_id
         if len(tests) == 1:
             return next(iter(tests))
-        return self.index[place.dag.dag_id].endpoints.get(tests)
+        return self.index[self.home(node).dag_id].endpoints.get(tests)
 
-    def _blocking_tests(self, refs: Refs) -> Mapping[str, set[str]]:
+    def home(self, key: str) -> DagPlan:
+        """The DAG that builds a node, or that tests a source."""
+        return self.tested_sources[key] if key in self.tested_sources else self.place[key].dag
+
+    def _blocking_tests(self, refs: Refs) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
         for key, place in self.place.items():
             if refs.nodes[key].is_test and refs.blocks(key):
@@ -86,4 +99,5 @@ def _index(dag: DagPlan) -> DagIndex:
         tasks={task.task_id: task for task in dag.tasks},
         position={task.task_id: number for number, task in enumerate(dag.tasks)},
         endpoints={frozenset(task.upstream): task.task_id for task in dag.tasks if task.kind is TaskKind.ENDPOINT},
+        gates={source: (task.task_id,) for task in dag.tasks if task.gate for source in task.nodes},
     )

@@ -22,6 +22,10 @@ class Refs:
             behind[key] = _contracted(raw[key], built, behind)
         self._parents = behind
         self._built = built
+        self._source_ids = frozenset(manifest.sources)
+        self._read: dict[str, frozenset[str]] = {}
+        for key in order:
+            self._read[key] = self.sources(key)
 
     def parents(self, key: str) -> frozenset[str]:
         """The nodes with a task that a node or test comes after."""
@@ -31,6 +35,20 @@ class Refs:
     def placed_with(self, test: str) -> str | None:
         """The parent that comes last: the larger depth, then the larger unique_id. None without such a parent."""
         return max(self.parents(test), key=lambda key: (self._depth[key], key), default=None)
+
+    def sources(self, key: str) -> frozenset[str]:
+        """The sources that a node or test reads, itself or through ephemeral models."""
+        found: set[str] = set()
+        for parent in self.nodes[key].parents:
+            if parent in self._source_ids:
+                found.add(parent)
+            elif parent in self._built and self._built[parent].is_ephemeral:
+                found.update(self._read.get(parent, ()))
+        return frozenset(found)
+
+    def placed_with_source(self, test: str) -> str | None:
+        """The last source by id of a test that reads nothing but sources; None for other tests."""
+        return max(self.sources(test), default=None) if not self.parents(test) else None
 
     def blocks(self, test: str) -> bool:
         """Whether what is downstream of its node waits for a test: the small ones, which bear no tag of a size."""

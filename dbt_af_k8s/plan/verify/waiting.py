@@ -47,12 +47,11 @@ def _calendar(wait: WaitsFor, upstream: DagPlan) -> Iterator[str]:
 
 
 def _moment(wait: WaitsFor, upstream: DagPlan, places: Places) -> Iterator[str]:
-    place = places.place.get(wait.node)
-    if place is None:
+    if wait.node not in places.place and wait.node not in places.tested_sources:
         if not upstream.is_broken:
             yield f"waits for {wait.node}, which has no task"
-    elif place.dag.dag_id != upstream.dag_id:
-        yield f"waits for {wait.node} in DAG `{wait.dag_id}`; it is in `{place.dag.dag_id}`"
+    elif (home := places.home(wait.node)).dag_id != upstream.dag_id:
+        yield f"waits for {wait.node} in DAG `{wait.dag_id}`; it is in `{home.dag_id}`"
     else:
         done = places.done(wait.node)
         if done is not None and wait.task_id != done:
