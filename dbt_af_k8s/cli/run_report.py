@@ -80,10 +80,13 @@ class Report:
         """The whole run as plain values."""
         return {"version": 1, "succeeded": self.succeeded, "runs": self.runs, "faults": self.faults}
 
-    def close(self) -> None:
-        """Say what failed, with the last lines of its log."""
+    def stop(self) -> None:
+        """Take the line that moves off the terminal."""
         if self._status:
             self._status.stop()
+
+    def close(self) -> None:
+        """Say what failed, with the last lines of its log."""
         if self.quiet:
             return
         for fault in self.faults:

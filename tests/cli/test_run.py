@@ -1,11 +1,15 @@
 """`dbt-af-k8s run`, through real Airflow and real dbt on DuckDB."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 from shop_on_disk import Shop, run
 
@@ -79,6 +83,35 @@ def test_a_task_that_fails_is_shown_with_its_reason(project: Path) -> None:
     assert "after_bad  not run: a task before it failed" in result.stdout
     assert "Not waited for: finance__daily.revenue" in result.stdout
     assert "Traceback" not in result.output
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_ctrl_c_stops_dbt_and_all_that_would_follow(project: Path) -> None:
+    log = project / "target" / "dbt_af_k8s" / "airflow" / "run.log"
+    log.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "dbt_af_k8s", "run", "broken__daily", "--project-dir", str(project)]
+    program = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with program:
+        deadline = time.monotonic() + 120
+        while not (log.exists() and "dbt run model.shop.bad" in log.read_text()):
+            assert time.monotonic() < deadline
+            assert program.poll() is None
+            time.sleep(0.2)
+        os.killpg(program.pid, signal.SIGINT)
+        out, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert err == "Stopped.\n"
+    assert "after_bad" not in out
+    assert [line for line in map(_command_line, psutil.process_iter()) if str(project) in line] == []
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 @pytest.mark.parametrize(
