@@ -8,6 +8,7 @@ from dbt_af_k8s.names import IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
+from dbt_af_k8s.plan.passes.dbt_af_ids import as_dbt_af
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
 from dbt_af_k8s.plan.passes.layout import Layout, collect, lay_out_domains
 from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_large_tests
@@ -63,6 +64,8 @@ def build(inputs: PlanInputs) -> Build:
     broken = _broken_domains(issues, decisions)
     connector = Connector(inputs.manifest, decisions, layout, left_out)
     dags = make_dags(inputs, decisions, layout, extra, upkeep, connector, broken)
+    if inputs.settings.dags.task_ids == "dbt_af":
+        dags = as_dbt_af(dags, decisions)
     dags = tuple(sorted((*dags, *(run_model_dag(inputs, dag_ids) if dags else ())), key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
