@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import json, sys
 from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(sys.argv[1], include_examples=False)
+bag = DagBag(sys.argv[1])
 dags = {dag_id: sorted(dag.task_ids) for dag_id, dag in sorted(bag.dags.items())}
 print(json.dumps({"errors": bag.import_errors, "dags": dags}))
 """
