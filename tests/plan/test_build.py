@@ -1,5 +1,7 @@
 """What the plan says: domains, DAG ids, tasks, edges, waits, tests, left out."""
 
+from dataclasses import replace
+
 import pytest
 from building import PROFILE, build_of, inputs_of, model, plan_of, project, seed, snapshot, source, tasks_of, test
 
@@ -79,6 +81,14 @@ def test_one_task_per_test_on_request() -> None:
     assert tasks["b"].upstream == ("a__end",)
     assert "b__end" not in tasks
     assert tasks["t3"].upstream == ("b",)
+
+
+def test_tests_that_dbt_cannot_tell_apart_share_a_task() -> None:
+    twins = [replace(test("same", "a"), unique_id=f"test.shop.same.{hash_}") for hash_ in ("1", "2")]
+    plan = plan_of(model("a"), *twins, test("other", "a"), settings={"tests": {"per": "test"}})
+    tasks = tasks_of(plan, "sales__daily")
+    assert tasks["same"].nodes == ("test.shop.same.1", "test.shop.same.2")
+    assert tasks["a__end"].upstream == ("other", "same")
 
 
 def test_a_test_of_two_models_runs_with_the_last_and_waits_for_the_other() -> None:

@@ -203,7 +203,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "wait that looks all the time": (setting("sales__daily", "wait__raw", poke=0), "looks every 0 seconds"),
     "node lost": (without_task("sales__daily", "lines"), "model.shop.lines is lost: it is in no task and not left out"),
     "test lost": (without_task("web__hourly", "events_unique"), "test.shop.events_unique is lost"),
-    "left-out node lost": (not_leaving_out("test.shop.lines_big"), "test.shop.lines_big is lost"),
+    "large test lost": (without_task("sales__large_tests__daily", "lines_big"), "test.shop.lines_big is lost"),
     "ephemeral node lost": (not_leaving_out("model.shop.inlined"), "model.shop.inlined is lost"),
     "node planned and left out": (
         leaving_out("model.shop.lines"),

@@ -1,7 +1,7 @@
 """Which tests share a task."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbt_af_k8s.graph.placement import Placement, TestSize
 from dbt_af_k8s.names import IdBook, legal_id
@@ -66,9 +66,8 @@ def group_tests(
 
     `wanted` is the id that the shared task should have; another target or environment parts tests from it.
     """
-    tests = list(tests)
     if inputs.settings.tests_per == "test":
-        return tuple(single_test(inputs, test, book, group) for test in tests)
+        return tuple(_alone(inputs, twins, book, group) for twins in _twins(tests))
     alike: list[tuple[TaskFields, list[str]]] = []
     for test in tests:
         fields = fields_of(inputs, test)
@@ -83,6 +82,19 @@ def group_tests(
         task_id = book.claim(f"{wanted}{apart}", f"{owner} {mates[0]}")
         tasks.append(TestTask(task_id, tuple(sorted(mates)), fields, group))
     return tuple(tasks)
+
+
+def _twins(tests: Iterable[NodeDecision]) -> Iterable[Sequence[NodeDecision]]:
+    """Tests of one node to which a person gave one name run together: dbt's selection cannot tell them apart."""
+    found: dict[tuple[object, ...], list[NodeDecision]] = {}
+    for test in tests:
+        found.setdefault((test.node.package, test.node.fqn, test.node.parents), []).append(test)
+    return found.values()
+
+
+def _alone(inputs: PlanInputs, twins: Sequence[NodeDecision], book: IdBook, group: str | None) -> TestTask:
+    first = single_test(inputs, twins[0], book, group)
+    return replace(first, tests=tuple(sorted(test.node.unique_id for test in twins)))
 
 
 def single_test(inputs: PlanInputs, test: NodeDecision, book: IdBook, group: str | None = None) -> TestTask:
