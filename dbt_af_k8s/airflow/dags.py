@@ -4,20 +4,24 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, get_parsing_context
 
 from dbt_af_k8s.airflow.emit import emit_dag, garbage_collection_paused
-from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.errors import ProjectError
-from dbt_af_k8s.plan.store import PlanRequest, plan_for_airflow
+from dbt_af_k8s.plan.request import PlanRequest
+from dbt_af_k8s.plan.store import load_dags
+
+if TYPE_CHECKING:
+    from dbt_af_k8s.config.written import Config
 
 
 def dbt_dags(
     project_dir: str | Path,
     *,
-    config: str | Path | Config | None = None,
+    config: "str | Path | Config | None" = None,
     manifest: str | Path | None = None,
     profiles_dir: str | Path | None = None,
     target: str | None = None,
@@ -31,7 +35,8 @@ def dbt_dags(
     there is one), `manifest` dbt's manifest.json (default: that of the project's target folder). `select` and
     `exclude` take dbt's selection syntax and replace those of the settings.
 
-    On a worker, which runs one task, only the DAG of that task is built.
+    The DAGs come from the compiled plan beside the manifest, which is made anew when the project has changed. On a
+    worker, which runs one task, only the DAG of that task is read and built.
 
     Raises `ProjectError` with every problem that stops the whole project; Airflow shows it as an import error.
     """
@@ -45,17 +50,17 @@ def dbt_dags(
         manifest=None if manifest is None else _absolute(here, manifest),
         profiles_dir=project.profiles_dir,
         target=target,
-        config=config if config is None or isinstance(config, Config) else _absolute(here, config),
+        config=_absolute(here, config) if isinstance(config, str | Path) else config,
         select=_words(select),
         exclude=_words(exclude),
     )
     asked = get_parsing_context().dag_id
     with garbage_collection_paused():
         try:
-            plan = plan_for_airflow(request, os.environ)
+            compiled = load_dags(request, os.environ, only=asked)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
-        return {dag.dag_id: emit_dag(dag, project) for dag in plan.dags if asked in (None, dag.dag_id)}
+        return {dag.dag_id: emit_dag(dag, project) for dag in compiled.dags}
 
 
 def _folder_of_caller() -> Path:

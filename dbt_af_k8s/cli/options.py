@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from dbt_af_k8s.plan.build import Build
-    from dbt_af_k8s.plan.store import PlanRequest
+    from dbt_af_k8s.plan.request import PlanRequest
 
 ProjectDir = Annotated[
     Path, typer.Option("--project-dir", envvar="DBT_PROJECT_DIR", help="Folder of dbt_project.yml.", metavar="DIR")
@@ -52,8 +52,8 @@ class Where:
     config: Path | None = None
 
     def request(self) -> "PlanRequest":
-        """The same for `plan.store`, every path absolute."""
-        from dbt_af_k8s.plan.store import PlanRequest
+        """The same for the plan, every path absolute."""
+        from dbt_af_k8s.plan.request import PlanRequest
 
         return PlanRequest(
             project_dir=self.project_dir.absolute(),
@@ -65,7 +65,7 @@ class Where:
 
     def build(self) -> "Build":
         """Plan the project. Raises ProjectError where it cannot be read."""
-        from dbt_af_k8s.plan.store import build_project
+        from dbt_af_k8s.plan.project import build_project
 
         return build_project(self.request(), os.environ)
 

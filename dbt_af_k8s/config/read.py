@@ -40,6 +40,16 @@ def read_settings(path: Path | None, *, project_dir: Path) -> tuple[Config, str,
     return config, file, (*duplicate_errors(found, file=file), *issues)
 
 
+def settings_files(project_dir: Path) -> tuple[Path, ...]:
+    """Where a project's settings are looked for."""
+    return tuple(project_dir / name for name in SETTINGS_FILES)
+
+
+def profiles_files(project_dir: Path, profiles_dir: Path | None, env: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where dbt's profiles.yml is looked for; see `read_profile`."""
+    return tuple(folder / "profiles.yml" for folder in _profiles_file(project_dir, profiles_dir, env)[1])
+
+
 def read_dbt_project(project_dir: Path, *, env: Mapping[str, str] | None = None) -> DbtProjectFile:
     """Read dbt_project.yml; `env` is for its `env_var`. Raises `ProjectError`, also where there is none."""
     path = project_dir / "dbt_project.yml"

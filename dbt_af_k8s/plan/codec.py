@@ -58,7 +58,7 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
         "version": plan.version,
         "project": plan.project,
         "manifest": {"sha256": plan.manifest_sha256, "dbt_version": plan.dbt_version},
-        "dags": [_dag(dag) for dag in plan.dags],
+        "dags": [dag_to_dict(dag) for dag in plan.dags],
         "left_out": [{"node": left.node, "because": left.because} for left in plan.left_out],
         "issues": [issue_to_dict(issue) for issue in plan.issues],
         **further,
@@ -103,7 +103,8 @@ def plan_from_dict(data: object) -> Plan:
     )
 
 
-def _dag(dag: DagPlan) -> dict[str, Any]:
+def dag_to_dict(dag: DagPlan) -> dict[str, Any]:
+    """One DAG as in the plan's JSON."""
     return {
         "dag_id": dag.dag_id,
         "kind": dag.kind.value,
@@ -122,6 +123,13 @@ def _dag(dag: DagPlan) -> dict[str, Any]:
         **given({"form": (dag.form, ())}, lambda form: [_form_field(each) for each in form]),
         **given({"problems": (dag.problems, ())}, lambda problems: [issue_to_dict(issue) for issue in problems]),
     }
+
+
+def dag_from_dict(data: object) -> DagPlan:
+    """The DAG that `dag_to_dict` wrote. Raises `PlanFormatError`."""
+    if not isinstance(data, dict):
+        raise PlanFormatError("This is no DAG of a plan: it is not a JSON object.")
+    return _read_dag(Fields(data))
 
 
 def _read_dag(fields: Fields) -> DagPlan:

@@ -1,131 +1,228 @@
-"""From a folder on disk to a plan: the one place of this room that touches the disk.
+"""The compiled plan on disk: the one place of this room that touches it.
 
-Reading goes on after a fault, so that everything wrong with a project is told at once.
+A DAG file is read every few seconds, and again at the start of every task. What has not changed since the plan was
+made is told by the sizes and times of a handful of files; then one DAG is one small file to read. The plan is made
+again by whoever finds it stale, once: parallel parsers wait for a lock, and every file is written whole or not at all.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from dbt_af_k8s.config.read import read_dbt_project, read_profile, read_settings
-from dbt_af_k8s.config.resolve import resolve_settings
-from dbt_af_k8s.config.settings import Settings
-from dbt_af_k8s.config.written import Config
-from dbt_af_k8s.errors import Issue, ProjectError
-from dbt_af_k8s.manifest.read import read_manifest
-from dbt_af_k8s.plan.build import Build, build
-from dbt_af_k8s.plan.inputs import PlanInputs
-from dbt_af_k8s.plan.values import Plan
-from dbt_af_k8s.plan.verify import verify
+from dbt_af_k8s import __version__
+from dbt_af_k8s.plan.compiled import (
+    FileStamp,
+    Index,
+    RecordingEnvironment,
+    dag_file,
+    index_from_text,
+    index_to_text,
+    pack_dag,
+    unpack_dag,
+    why_stale,
+)
+from dbt_af_k8s.plan.request import PlanRequest
+from dbt_af_k8s.plan.values import DagPlan
 
-Read = TypeVar("Read")
+#: Folder for compiled plans of projects that cannot be written to.
+CACHE_VARIABLE = "DBT_AF_K8S_CACHE_DIR"
+_INDEX = "index.json"
+_TARGET_PATH = re.compile(rb"""^target-path:\s*["']?([^"'#{\r\n]+?)["']?\s*(?:#.*)?$""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """Which project to plan, and what stands in for its own files and settings."""
+class Compiled:
+    """A plan's DAGs, and where they came from."""
 
-    project_dir: Path
-    #: None: `manifest.json` in the project's target folder.
-    manifest: Path | None = None
-    #: None: dbt's own search order.
-    profiles_dir: Path | None = None
-    target: str | None = None
-    #: A settings file, settings made in Python, or None: `dbt_af_k8s.yml` of the project where there is one.
-    config: Path | Config | None = None
-    #: Replace `select` and `exclude` of the settings; None: as the settings say.
-    select: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] | None = None
+    dags: tuple[DagPlan, ...]
+    #: Folder of the compiled plan; None where it could be written nowhere.
+    folder: Path | None
+    #: Why it was made anew; None where it was read.
+    because: str | None
 
 
-def plan_project(request: PlanRequest, env: Mapping[str, str]) -> Plan:
-    """Plan a project and verify the plan. `env` is the environment that profiles may name variables of.
+def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None = None) -> Compiled:
+    """The DAGs of a project, or that with the id `only`: from the compiled plan, made anew where it is stale.
 
     Raises:
-        ProjectError: what is needed to plan anything cannot be read. Other problems are the plan's `issues`.
-        PlanInvariantError: the plan breaks a promise of ours.
+        ProjectError: as `plan_for_airflow`.
+
     """
-    return build_project(request, env).plan
+    because = "there is none yet"
+    for folder in _folders(request, env):
+        index = _read_index(folder)
+        if index is None:
+            continue
+        stale = _why_stale(index, request, env)
+        if stale is None:
+            dags = _read_dags(folder, index, only)
+            if dags is not None:
+                return Compiled(dags, folder, None)
+            stale = "a file of it is missing or damaged"
+        because = stale
+    return compile_project(request, env, because=because, only=only)
 
 
-def plan_for_airflow(request: PlanRequest, env: Mapping[str, str]) -> Plan:
-    """Plan a project for DAGs: as `plan_project`, but what concerns the whole project stops it.
-
-    Errors of single nodes break their domain only, unless the settings say `strict`.
+def compile_project(
+    request: PlanRequest, env: Mapping[str, str], *, because: str = "it was asked for", only: str | None = None
+) -> Compiled:
+    """Make the compiled plan of a project, in its target folder or in the cache folder.
 
     Raises:
-        ProjectError: with all errors that stop the project.
+        ProjectError: as `plan_for_airflow`.
+
     """
-    built = build_project(request, env)
-    errors = [issue for issue in built.plan.issues if issue.is_error]
-    if any(issue.node is None for issue in errors) or (errors and built.inputs.settings.strict):
-        raise ProjectError(errors)
-    return built.plan
+    for folder in _folders(request, env):
+        try:
+            with _locked(folder):
+                return _compile_into(folder, request, env, because, only)
+        except OSError:
+            continue
+    return Compiled(_only(_plan(request, env)[0], only), None, f"{because}; no folder can be written to")
 
 
-def build_project(request: PlanRequest, env: Mapping[str, str]) -> Build:
-    """Plan a project and keep the decisions; see `plan_project`."""
-    built = build(read_inputs(request, env))
-    verify(built.plan, built.inputs.manifest)
-    return built
+def _compile_into(
+    folder: Path, request: PlanRequest, env: Mapping[str, str], because: str, only: str | None
+) -> Compiled:
+    index = _read_index(folder)
+    if index is not None and because != "it was asked for" and _why_stale(index, request, env) is None:
+        made_meanwhile = _read_dags(folder, index, only)
+        if made_meanwhile is not None:
+            return Compiled(made_meanwhile, folder, None)
+    dags, index, packed = _plan(request, env)
+    for name, data in packed.items():
+        _write(folder / name, data)
+    _write(folder / _INDEX, index_to_text(index).encode())
+    for file in sorted(folder.glob("*.json.z")):
+        if file.name not in packed:
+            file.unlink(missing_ok=True)
+    return Compiled(_only(dags, only), folder, because)
 
 
-def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
-    """Read all that a plan is made from.
+def _plan(request: PlanRequest, env: Mapping[str, str]) -> tuple[tuple[DagPlan, ...], Index, Mapping[str, bytes]]:
+    """Plan the project. What planning needs is imported only here: a fresh compiled plan needs none of it."""
+    from dbt_af_k8s.plan.project import build_project, files_of, loadable, manifest_path
 
-    Raises:
-        ProjectError: with the faults of all files together.
-    """
-    faults: list[Issue] = []
-    root = request.project_dir
-    settings, settings_file, issues = _read_settings(request)
-    project = _attempt(lambda: read_dbt_project(root, env=env), faults)
-    manifest_path = request.manifest
-    if manifest_path is None and project is not None:
-        manifest_path = root / project.target_path / "manifest.json"
-    manifest = _attempt(lambda: read_manifest(manifest_path, project_dir=root), faults) if manifest_path else None
-    profile = None
-    if project is not None:
-        asked = request.target or settings.targets.default
-        profile = _attempt(
-            lambda: read_profile(
-                project.profile, project_dir=root, profiles_dir=request.profiles_dir, env=env, target=asked
-            ),
-            faults,
-        )
-    if project is None or manifest is None or profile is None:
-        raise ProjectError([*faults, *(issue for issue in issues if issue.is_error)])
-    return PlanInputs(
-        project=project.name,
-        manifest=manifest,
-        settings=settings,
-        profile=profile[0],
-        target=request.target,
-        issues=(*faults, *issues, *project.issues, *profile[1], *manifest.issues),
-        settings_file=settings_file,
+    recording = RecordingEnvironment(env)
+    stamps = {path: _stamp(path, request) for path in files_of(request, recording, _manifest(request))}
+    plan = loadable(build_project(request, recording))
+    manifest = manifest_path(request, _target_path(request))
+    stamps.setdefault(manifest, _stamp(manifest, request))
+    packed = [(dag.dag_id, pack_dag(dag)) for dag in plan.dags]
+    entries = [dag_file(dag_id, data) for dag_id, data in packed]
+    index = Index(
+        made_by=__version__,
+        request=request.fingerprint,
+        files=tuple(sorted(stamps.values(), key=lambda stamp: stamp.path)),
+        env=recording.asked(),
+        dags=tuple(entries),
+    )
+    return plan.dags, index, {entry.name: data for entry, (_, data) in zip(entries, packed, strict=True)}
+
+
+def _why_stale(index: Index, request: PlanRequest, env: Mapping[str, str]) -> str | None:
+    return why_stale(
+        index,
+        made_by=__version__,
+        request=request.fingerprint,
+        env=env,
+        is_unchanged=lambda stamp: _is_unchanged(stamp, request),
     )
 
 
-def _read_settings(request: PlanRequest) -> tuple[Settings, str, tuple[Issue, ...]]:
-    config = request.config
-    issues: tuple[Issue, ...] = ()
-    if isinstance(config, Config):
-        written, file = config, "Config"
-    else:
-        written, file, issues = read_settings(config, project_dir=request.project_dir)
-    settings, more = resolve_settings(written, file=file)
-    if request.select is not None:
-        settings = replace(settings, select=request.select)
-    if request.exclude is not None:
-        settings = replace(settings, exclude=request.exclude)
-    return settings, file, (*issues, *more)
-
-
-def _attempt(read: Callable[[], Read], faults: list[Issue]) -> Read | None:
-    """Call it; a ProjectError becomes issues in `faults` and None."""
+def _is_unchanged(stamp: FileStamp, request: PlanRequest) -> bool:
+    path = request.project_dir / stamp.path
     try:
-        return read()
-    except ProjectError as fault:
-        faults.extend(fault.issues)
-        return None
+        found = path.stat()
+    except OSError:
+        return stamp.size == -1
+    if (found.st_size, found.st_mtime_ns) == (stamp.size, stamp.mtime_ns):
+        return True
+    # A copy of the project (an image, a git checkout) has other times and the same content.
+    return found.st_size == stamp.size and _stamp(path, request).sha256 == stamp.sha256
+
+
+def _stamp(path: Path, request: PlanRequest) -> FileStamp:
+    name = path.relative_to(request.project_dir).as_posix() if path.is_relative_to(request.project_dir) else str(path)
+    try:
+        found = path.stat()
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return FileStamp(name, -1, 0, "")
+    return FileStamp(name, found.st_size, found.st_mtime_ns, digest)
+
+
+def _folders(request: PlanRequest, env: Mapping[str, str]) -> Iterator[Path]:
+    """Where the compiled plan of a request may be: beside the manifest, then in the cache folder."""
+    yield _manifest(request).parent / "dbt_af_k8s" / "plan" / request.fingerprint
+    cache = env.get(CACHE_VARIABLE)
+    if cache:
+        project = hashlib.sha256(str(request.project_dir).encode()).hexdigest()[:16]
+        yield Path(cache).expanduser() / project / request.fingerprint
+
+
+def _manifest(request: PlanRequest) -> Path:
+    return request.manifest or request.project_dir / _target_path(request) / "manifest.json"
+
+
+def _target_path(request: PlanRequest) -> str:
+    """The project's `target-path`, found without reading YAML; where it is more than plain text, dbt's default."""
+    with contextlib.suppress(OSError):
+        found = _TARGET_PATH.search((request.project_dir / "dbt_project.yml").read_bytes())
+        if found is not None:
+            return found[1].decode("utf-8", "replace").strip()
+    return "target"
+
+
+def _read_index(folder: Path) -> Index | None:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return index_from_text((folder / _INDEX).read_text("utf-8"))
+    return None
+
+
+def _read_dags(folder: Path, index: Index, only: str | None) -> tuple[DagPlan, ...] | None:
+    """The DAGs that are asked for, or None where a file is not what the index says."""
+    entries = [entry for entry in index.dags if only in (None, entry.dag_id)]
+    dags = []
+    for entry in entries:
+        try:
+            dag = unpack_dag((folder / entry.name).read_bytes(), entry)
+        except OSError:
+            return None
+        if dag is None:
+            return None
+        dags.append(dag)
+    return tuple(dags)
+
+
+def _only(dags: tuple[DagPlan, ...], only: str | None) -> tuple[DagPlan, ...]:
+    return tuple(dag for dag in dags if only in (None, dag.dag_id))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; who comes second waits and then finds the plan made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -54,7 +54,7 @@ def test_a_fault_of_ours_is_one_line_without_traceback(shop: Shop, monkeypatch: 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug\nwith more lines")
 
-    monkeypatch.setattr("dbt_af_k8s.plan.store.build_project", broken)
+    monkeypatch.setattr("dbt_af_k8s.plan.project.build_project", broken)
     result = shop.run("check")
     assert result.exit_code == 70
     assert result.stdout == ""

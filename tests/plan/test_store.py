@@ -1,0 +1,243 @@
+"""The compiled plan on disk: fresh, stale, damaged, read-only, shared by parallel parsers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dbt_af_k8s.config.written import Config
+from dbt_af_k8s.errors import ProjectError
+from dbt_af_k8s.plan.project import plan_for_airflow
+from dbt_af_k8s.plan.request import PlanRequest
+from dbt_af_k8s.plan.store import CACHE_VARIABLE, compile_project, load_dags
+
+PROFILES = """
+shop:
+  target: "{{ env_var('SHOP_TARGET', 'dev') }}"
+  outputs:
+    dev: {type: duckdb, path: x, password: "{{ env_var('SHOP_PASSWORD') }}"}
+    prod: {type: postgres}
+"""
+
+
+def node(name: str, *parents: str, folder: str = "sales") -> dict[str, object]:
+    return {
+        "unique_id": f"model.shop.{name}",
+        "resource_type": "model",
+        "name": name,
+        "package_name": "shop",
+        "path": f"{folder}/{name}.sql",
+        "original_file_path": f"models/{folder}/{name}.sql",
+        "fqn": ["shop", folder, name],
+        "config": {"materialized": "table"},
+        "depends_on": {"nodes": [f"model.shop.{parent}" for parent in parents]},
+    }
+
+
+def write_manifest(folder: Path, *nodes: dict[str, object]) -> None:
+    manifest = {
+        "metadata": {
+            "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
+            "dbt_version": "1.11.0",
+            "project_name": "shop",
+            "adapter_type": "duckdb",
+        },
+        "nodes": {str(entry["unique_id"]): entry for entry in nodes},
+        "sources": {},
+    }
+    (folder / "target").mkdir(exist_ok=True)
+    (folder / "target" / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "dbt_project.yml").write_text("name: shop\nversion: '1.0'\nprofile: shop\n")
+    (folder / "profiles.yml").write_text(PROFILES)
+    write_manifest(folder, node("a"), node("b", "a", folder="web"))
+    return folder
+
+
+def compiled_folder(shop: Path) -> Path:
+    (index,) = (shop / "target").rglob("index.json")
+    return index.parent
+
+
+def test_the_second_time_it_is_read_and_the_same(shop: Path) -> None:
+    request = PlanRequest(shop)
+    first, second = load_dags(request, {}), load_dags(request, {})
+    assert first.because == "there is none yet"
+    assert second.because is None
+    assert first.dags == second.dags == plan_for_airflow(request, {}).dags
+
+
+def test_a_worker_reads_one_file(shop: Path) -> None:
+    request = PlanRequest(shop)
+    load_dags(request, {})
+    for file in compiled_folder(shop).glob("*.json.z"):
+        if not file.name.startswith("web__daily-"):
+            file.unlink()
+    found = load_dags(request, {}, only="web__daily")
+    assert found.because is None
+    assert [dag.dag_id for dag in found.dags] == ["web__daily"]
+    assert load_dags(request, {}, only="nobody").dags == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dbt_project.yml", "name: shop\nversion: '2.0'\nprofile: shop\n"),
+        ("profiles.yml", PROFILES + "\n# changed\n"),
+        ("dbt_af_k8s.yml", "dags: {prefix: x_}\n"),
+    ],
+)
+def test_a_changed_or_new_file_makes_it_stale(shop: Path, name: str, text: str) -> None:
+    request = PlanRequest(shop)
+    load_dags(request, {})
+    (shop / name).write_text(text)
+    assert load_dags(request, {}).because == f"{name} has changed"
+    assert load_dags(request, {}).because is None
+    (shop / name).unlink()
+    if name == "dbt_af_k8s.yml":
+        assert load_dags(request, {}).because == f"{name} has changed"
+
+
+def test_a_new_manifest_makes_it_stale(shop: Path) -> None:
+    request = PlanRequest(shop)
+    load_dags(request, {})
+    write_manifest(shop, node("a"))
+    found = load_dags(request, {})
+    assert found.because == "target/manifest.json has changed"
+    assert "web__daily" not in {dag.dag_id for dag in found.dags}
+    names = {file.name for file in compiled_folder(shop).glob("*.json.z")}
+    assert not [name for name in names if name.startswith("web__daily-")]
+
+
+def test_the_same_content_at_another_time_or_place_is_fresh(shop: Path, tmp_path: Path) -> None:
+    load_dags(PlanRequest(shop), {})
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(shop, moved)
+    for file in (moved / "target" / "manifest.json", moved / "profiles.yml"):
+        os.utime(file, (1, 1))
+    assert load_dags(PlanRequest(moved), {}).because is None
+
+
+def test_only_variables_that_planning_reads_count(shop: Path) -> None:
+    request = PlanRequest(shop)
+    load_dags(request, {"SHOP_PASSWORD": "one", "OTHER": "x"})
+    assert load_dags(request, {"SHOP_PASSWORD": "two"}).because is None
+    found = load_dags(request, {"SHOP_TARGET": "prod"})
+    assert found.because == "the environment variable SHOP_TARGET has changed"
+    (task,) = [task for dag in found.dags if dag.dag_id == "sales__daily" for task in dag.tasks]
+    assert task.target == "prod"
+
+
+def test_no_value_of_a_variable_is_written(shop: Path) -> None:
+    load_dags(PlanRequest(shop), {"SHOP_PASSWORD": "topsecret", "SHOP_TARGET": "prod"})
+    for file in compiled_folder(shop).rglob("*"):
+        assert b"topsecret" not in file.read_bytes()
+
+
+def test_each_request_has_a_plan_of_its_own(shop: Path) -> None:
+    load_dags(PlanRequest(shop), {})
+    assert load_dags(PlanRequest(shop, select=("a",)), {}).because == "there is none yet"
+    assert load_dags(PlanRequest(shop, config=Config(strict=True)), {}).because == "there is none yet"
+    assert load_dags(PlanRequest(shop), {}).because is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other bytes", "gone", "index broken", "index of another form"])
+def test_damage_is_noticed_and_mended(shop: Path, damage: str) -> None:
+    request = PlanRequest(shop)
+    expected = load_dags(request, {}).dags
+    folder = compiled_folder(shop)
+    file = next(folder.glob("sales__daily-*.json.z"))
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:20])
+    elif damage == "other bytes":
+        file.write_bytes(b"x" * file.stat().st_size)
+    elif damage == "gone":
+        file.unlink()
+    elif damage == "index broken":
+        (folder / "index.json").write_text('{"format": 1, "plan"')
+    else:
+        (folder / "index.json").write_text('{"format": 999, "plan": 1}')
+    found = load_dags(request, {})
+    assert found.because is not None
+    assert found.dags == expected
+    assert load_dags(request, {}).because is None
+
+
+def test_a_plan_of_another_release_is_made_anew(shop: Path) -> None:
+    load_dags(PlanRequest(shop), {})
+    index = compiled_folder(shop) / "index.json"
+    data = json.loads(index.read_text())
+    index.write_text(json.dumps({**data, "made_by": "0.0.1"}))
+    because = load_dags(PlanRequest(shop), {}).because
+    assert because is not None
+    assert because.startswith("it was made by version 0.0.1")
+
+
+def test_a_project_that_cannot_be_written_to_uses_the_cache_folder(shop: Path, tmp_path: Path) -> None:
+    (shop / "target" / "dbt_af_k8s").write_text("a file stands where the folder would be")
+    found = load_dags(PlanRequest(shop), {})
+    assert found.folder is None
+    assert len(found.dags) == 5
+    env = {CACHE_VARIABLE: str(tmp_path / "cache")}
+    assert load_dags(PlanRequest(shop), env).folder is not None
+    assert load_dags(PlanRequest(shop), env).because is None
+
+
+def test_a_project_that_cannot_be_planned_leaves_nothing_behind(shop: Path) -> None:
+    (shop / "target" / "manifest.json").write_text("{")
+    with pytest.raises(ProjectError):
+        load_dags(PlanRequest(shop), {})
+    assert not list((shop / "target").rglob("*.json.z"))
+    assert not list((shop / "target").rglob("index.json"))
+
+
+def test_parallel_parsers_make_it_once(shop: Path) -> None:
+    request = PlanRequest(shop)
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda _: load_dags(request, {}), range(6)))
+    assert all(result.dags == found[0].dags for result in found)
+    assert [result.because for result in found].count(None) >= 1
+    assert not list(compiled_folder(shop).glob(".writing-*"))
+
+
+def test_the_custom_target_path_is_found_without_yaml(shop: Path) -> None:
+    (shop / "dbt_project.yml").write_text("name: shop\nprofile: shop\ntarget-path: 'build'  # ours\n")
+    (shop / "target").rename(shop / "build")
+    assert load_dags(PlanRequest(shop), {}).folder.is_relative_to(shop / "build")
+
+
+def test_asked_for_it_is_made_anew_though_fresh(shop: Path) -> None:
+    compile_project(PlanRequest(shop), {})
+    assert compile_project(PlanRequest(shop), {}).because == "it was asked for"
+
+
+def test_reading_a_fresh_plan_imports_none_of_the_planning_rooms(shop: Path) -> None:
+    load_dags(PlanRequest(shop), {})
+    code = (
+        "import sys; from pathlib import Path; from dbt_af_k8s.plan.request import PlanRequest;"
+        "from dbt_af_k8s.plan.store import load_dags;"
+        f"assert load_dags(PlanRequest(Path({str(shop)!r})), {{}}).because is None;"
+        "print(sorted({'pydantic', 'networkx', 'yaml', 'jinja2'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_fresh_plan_is_read_in_time_that_does_not_grow_with_the_manifest(shop: Path) -> None:
+    """No walk over the project and no look into the manifest: a manifest of 20 MB costs nothing to read one DAG."""
+    write_manifest(shop, node("a"), *(node(f"m{i}", folder=f"d{i % 50}") for i in range(3_000)))
+    request = PlanRequest(shop)
+    load_dags(request, {})
+    started = time.process_time()
+    assert len(load_dags(request, {}, only="sales__daily").dags) == 1
+    assert time.process_time() - started < 0.2
