@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 findings, 2 usage or unreadable input, 70 a fault of this 
 import io
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 
 from dbt_af_k8s import __version__
 from dbt_af_k8s.cli.check import check
+from dbt_af_k8s.cli.compile import compile_plan
 from dbt_af_k8s.cli.explain import explain
 from dbt_af_k8s.cli.graph import graph
 from dbt_af_k8s.cli.init import init
@@ -80,7 +82,16 @@ def _tell_fault(reason: Exception) -> None:
 
 
 HELP = "A dbt project as Airflow DAGs: one per domain and schedule, each node where its target says."
-COMMANDS = (plan, check, explain, waits, graph, run, init)
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "compile": compile_plan,
+    "plan": plan,
+    "check": check,
+    "explain": explain,
+    "waits": waits,
+    "graph": graph,
+    "run": run,
+    "init": init,
+}
 
 app = typer.Typer(
     cls=_Program,
@@ -92,8 +103,8 @@ app = typer.Typer(
     help=HELP,
     epilog="Exit codes: 0 fine, 1 findings, 2 usage or unreadable input.",
 )
-for command in COMMANDS:
-    app.command(no_args_is_help=False)(command)
+for name, command in COMMANDS.items():
+    app.command(name, no_args_is_help=False)(command)
 
 
 def _print_version(asked: bool) -> None:

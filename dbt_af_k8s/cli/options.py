@@ -58,10 +58,15 @@ class Where:
         return PlanRequest(
             project_dir=self.project_dir.absolute(),
             manifest=_absolute(self.manifest),
-            profiles_dir=_absolute(self.profiles_dir),
+            profiles_dir=None if self._is_from_environment() else _absolute(self.profiles_dir),
             target=self.target,
             config=_absolute(self.config),
         )
+
+    def _is_from_environment(self) -> bool:
+        """Whether DBT_PROFILES_DIR names the folder: then a DAG file finds it as well, and has the same request."""
+        named = os.environ.get("DBT_PROFILES_DIR", "")
+        return Path(named).is_absolute() and self.profiles_dir == Path(named)
 
     def build(self) -> "Build":
         """Plan the project. Raises ProjectError where it cannot be read."""

@@ -33,16 +33,15 @@ def reference_markdown() -> str:
         "Exit codes: 0 fine, 1 findings (an error in the project, a task that failed), 2 usage or unreadable input, 70",
         "a fault of the program itself (`DBT_AF_K8S_DEBUG=1` adds the traceback), 130 stopped by Ctrl-C.",
     ]
-    for command in COMMANDS:
-        lines += ["", *_command(command)]
+    for name, command in COMMANDS.items():
+        lines += ["", *_command(name, command)]
     return "\n".join(lines) + "\n"
 
 
-def _command(command: Callable[..., None]) -> Iterator[str]:
+def _command(name: str, command: Callable[..., None]) -> Iterator[str]:
     parameters = list(_parameters(command))
     arguments = [each for each in parameters if isinstance(each.info, ArgumentInfo)]
     options = [each for each in parameters if isinstance(each.info, OptionInfo)]
-    name = command.__name__
     yield f"## {name}"
     yield ""
     yield f"`{' '.join(['dbt-af-k8s', name, *(str(each.info.metavar) for each in arguments), '[OPTIONS]'])}`"

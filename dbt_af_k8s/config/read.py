@@ -1,6 +1,6 @@
 """The one place of this room that touches the disk. The environment comes in as a mapping."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dbt_af_k8s.config.dbt_project import DbtProjectFile, parse_dbt_project
@@ -103,18 +103,26 @@ def _profiles_file(
     project_dir: Path, profiles_dir: Path | None, env: Mapping[str, str]
 ) -> tuple[Path | None, list[Path], bool]:
     """The file, the folders that were looked in, and whether the folder was asked for by the option."""
+    looked: list[Path] = []
+    for folder in _profiles_folders(project_dir, profiles_dir, env):
+        looked.append(folder)
+        if _exists(folder / "profiles.yml"):
+            return folder / "profiles.yml", looked, profiles_dir is not None
+    return None, looked, profiles_dir is not None
+
+
+def _profiles_folders(project_dir: Path, profiles_dir: Path | None, env: Mapping[str, str]) -> Iterator[Path]:
+    """One after the other: what is found in the project does not depend on who reads it and where they are at home."""
     if profiles_dir is not None:
-        folders, is_named = [profiles_dir], True
+        yield profiles_dir
     elif env.get("DBT_PROFILES_DIR"):
         folder = Path(env["DBT_PROFILES_DIR"])
-        folders, is_named = [folder if folder.is_absolute() else project_dir / folder], False
+        yield folder if folder.is_absolute() else project_dir / folder
     else:
+        yield project_dir
         home = env.get("HOME") or env.get("USERPROFILE")
-        folders, is_named = [project_dir, *([Path(home) / ".dbt"] if home else [])], False
-    for folder in folders:
-        if _exists(folder / "profiles.yml"):
-            return folder / "profiles.yml", folders, is_named
-    return None, folders, is_named
+        if home:
+            yield Path(home) / ".dbt"
 
 
 def _exists(path: Path) -> bool:

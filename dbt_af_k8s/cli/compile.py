@@ -1,0 +1,59 @@
+"""`dbt-af-k8s compile`: make the compiled plan ahead of time, in CI or in the image, not at the first parse."""
+
+import os
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.terminal import console, counted, safe, write_json
+
+
+class Format(StrEnum):
+    """How the outcome is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def compile_plan(
+    project_dir: ProjectDir = HERE,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+    manifest: ManifestFile = None,
+    config: ConfigFile = None,
+    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+) -> None:
+    """Write the compiled plan beside the manifest, from which DAG files load.
+
+    A DAG file makes it by itself where it is missing or stale; made in CI, the first parse is quick, too.
+    """
+    from dbt_af_k8s.plan.store import CACHE_VARIABLE, compile_project
+
+    started = time.perf_counter()
+    done = compile_project(Where(project_dir, profiles_dir, target, manifest, config).request(), os.environ)
+    seconds = time.perf_counter() - started
+    size = sum(file.stat().st_size for file in done.folder.iterdir()) if done.folder else 0
+    tasks = sum(len(dag.tasks) for dag in done.dags)
+    if output_format is Format.JSON:
+        write_json(
+            {
+                "version": 1,
+                "folder": str(done.folder) if done.folder else None,
+                "dags": len(done.dags),
+                "tasks": tasks,
+                "bytes": size,
+                "seconds": round(seconds, 3),
+            }
+        )
+    elif done.folder is not None:
+        told = f"{counted(len(done.dags), 'DAG')}, {counted(tasks, 'task')}, {size / 1024:,.0f} KiB in {seconds:.1f} s"
+        console().print(f"[fine]✓[/] Compiled: {told}.\n  {safe(str(done.folder))}")
+    if done.folder is None:
+        console(stderr=True).print(
+            "[error]Not written:[/] the manifest's folder cannot be written to. "
+            f"Name a cache folder with {CACHE_VARIABLE}."
+        )
+        raise typer.Exit(1)
