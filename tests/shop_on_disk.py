@@ -24,6 +24,8 @@ class Shop:
 
     root: Path
     nodes: dict[str, Any] = field(default_factory=dict)
+    #: What dbt_af_k8s.yml says where a test writes none: the scheduled and manual DAGs alone. None: no such file.
+    plain: str | None = "dags: {kinds: []}\n"
 
     def model(self, name: str, *refs: str, folder: str = "sales", **meta: Any) -> "Shop":
         """Add a model that refs others by name; `meta` are its node settings."""
@@ -77,6 +79,9 @@ class Shop:
         }
         manifest = {"metadata": metadata, "nodes": self.nodes, "sources": {}, "exposures": {}, "disabled": {}}
         (self.root / "target" / "manifest.json").write_text(json.dumps(manifest))
+        settings = self.root / "dbt_af_k8s.yml"
+        if self.plain is not None and not settings.exists():
+            settings.write_text(self.plain)
         return self
 
     def run(self, *argv: str) -> Result:

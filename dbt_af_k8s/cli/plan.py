@@ -104,13 +104,24 @@ def _show_diff(old: "Plan", new: "Plan", output_format: Format) -> None:
         screen.print(f"[{style}]{safe(line)}[/]", soft_wrap=True)
 
 
+#: So many DAGs that a person starts are named below the table.
+_FORMS_SHOWN = 6
+
+
 def _show_table(plan: "Plan") -> None:
+    from dbt_af_k8s.plan.render import form_dags
+
     screen = console()
     screen.print(f"[name]{safe(plan.project)}[/] [soft]dbt {safe(plan.dbt_version)}[/]\n")
     screen.print(_table(plan))
     screen.print()
     tasks = sum(len(dag.tasks) for dag in plan.dags)
     screen.print(f"{counted(len(plan.dags), 'DAG')}, {counted(tasks, 'task')}.", highlight=False)
+    by_form = form_dags(plan)
+    if by_form:
+        shown = [f"[name]{safe(dag_id)}[/]" for dag_id in by_form[:_FORMS_SHOWN]]
+        more = f" and {len(by_form) - _FORMS_SHOWN} more" if len(by_form) > _FORMS_SHOWN else ""
+        screen.print(f"[soft]Started with a form:[/] {', '.join(shown)}{more}", highlight=False)
     if plan.left_out:
         reasons = Counter(left.because for left in plan.left_out)
         screen.print(f"[soft]{counted(len(plan.left_out), 'node')} without a task:[/]")

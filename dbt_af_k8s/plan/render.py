@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dbt_af_k8s.plan.values import DagPlan, Plan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.values import REPEATING_KINDS, DagPlan, Plan, TaskKind, TaskPlan
 from dbt_af_k8s.schedule.parse import PRESETS
 
 #: Task kinds that make a relation, with the word for one and for many.
@@ -57,8 +57,13 @@ def run_counts(dag: DagPlan) -> tuple[tuple[str, int], ...]:
 
 
 def summary_rows(plan: Plan) -> tuple[SummaryRow, ...]:
-    """One row per DAG, in the plan's order."""
-    return tuple(_row(dag) for dag in plan.dags)
+    """One row per DAG, in the plan's order; DAGs that repeat the nodes of others are told by `form_dags`."""
+    return tuple(_row(dag) for dag in plan.dags if dag.kind not in REPEATING_KINDS)
+
+
+def form_dags(plan: Plan) -> tuple[str, ...]:
+    """Ids of the DAGs that a person starts with a form, and that run nodes of other DAGs: backfills and the like."""
+    return tuple(dag.dag_id for dag in plan.dags if dag.kind in REPEATING_KINDS)
 
 
 def _row(dag: DagPlan) -> SummaryRow:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.render import run_counts, schedule_label
-from dbt_af_k8s.plan.values import DagKind, DagPlan, Plan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.values import REPEATING_KINDS, DagKind, DagPlan, Plan, TaskKind, TaskPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,11 @@ BOX_MEANINGS = {
     "refresh": "refresh of a dashboard",
 }
 _TIMES = "\N{MULTIPLICATION SIGN}"
-#: DAGs that repeat nodes of others: no part of a picture of the whole.
-_REPEATS = (DagKind.BACKFILL, DagKind.RUN_MODEL)
 
 
 def domain_picture(plan: Plan) -> Picture:
     """The map of the domains: one box each with its schedules, an arrow for every wait between two of them."""
-    dags = [dag for dag in plan.dags if dag.kind not in _REPEATS]
+    dags = [dag for dag in plan.dags if dag.kind not in REPEATING_KINDS]
     of_domain: dict[str, list[DagPlan]] = defaultdict(list)
     for dag in dags:
         of_domain[dag.domain].append(dag)
@@ -116,7 +114,7 @@ def node_picture(plan: Plan, dag_id: str | None = None) -> Picture:
     chosen = plan.dag(dag_id) if dag_id else None
     if dag_id and chosen is None:
         raise UsageError(f"The plan has no DAG {dag_id}; it has {', '.join(dag.dag_id for dag in plan.dags)}.")
-    dags = [chosen] if chosen else [dag for dag in plan.dags if dag.kind not in _REPEATS]
+    dags = [chosen] if chosen else [dag for dag in plan.dags if dag.kind not in REPEATING_KINDS]
     boxes = tuple(
         Box(
             key=f"{dag.dag_id}.{task.task_id}",

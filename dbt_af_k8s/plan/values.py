@@ -29,6 +29,10 @@ class DagKind(StrEnum):
     RUN_MODEL = "run_model"
 
 
+#: Kinds of DAG whose nodes all stand in other DAGs, too: no part of a summary of the whole.
+REPEATING_KINDS = (DagKind.BACKFILL, DagKind.RUN_MODEL)
+
+
 class TaskKind(StrEnum):
     """What a task does."""
 

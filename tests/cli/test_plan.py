@@ -113,3 +113,12 @@ def test_diff_with_what_is_no_plan(shop: Shop, tmp_path: Path) -> None:
     assert "No such file" in missing.stderr
     old.write_bytes(b"\xff\xfe\x00")
     assert "not UTF-8 text" in " ".join(shop.run("plan", "--diff", str(old)).stderr.split())
+
+
+def test_dags_that_a_form_starts_stand_below_the_table(shop: Shop) -> None:
+    result = shop.settings("strict: false\n").run("plan")
+    assert "science__backfill" not in result.stdout.split("DAGs,")[0]
+    assert (
+        "Started with a form: finance__backfill, sales__backfill, science__backfill, shop_dbt_run_model\n"
+        in result.stdout
+    )
