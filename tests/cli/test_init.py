@@ -10,9 +10,11 @@ import yaml
 from shop_on_disk import Shop, run
 
 
-@pytest.fixture(autouse=True)
-def no_settings_yet(shop: Shop) -> None:
+@pytest.fixture
+def shop(shop: Shop) -> Shop:
+    """Without settings."""
     (shop.root / "dbt_af_k8s.yml").unlink()
+    return shop
 
 
 def test_writes_settings_and_the_one_line_dag_file(shop: Shop) -> None:
