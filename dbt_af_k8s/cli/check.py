@@ -1,0 +1,64 @@
+"""`dbt-af-k8s check`: everything that is wrong with the project, at once."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, write_json
+from dbt_af_k8s.errors import Issue, ProjectError
+
+
+class Format(StrEnum):
+    """How the findings are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def check(
+    project_dir: ProjectDir = HERE,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+    manifest: ManifestFile = None,
+    config: ConfigFile = None,
+    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+) -> None:
+    """Find everything wrong with the project at once: where, why, and how to mend it.
+
+    Exits with 1 where there is an error; warnings alone are fine.
+    """
+    where = Where(project_dir, profiles_dir, target, manifest, config)
+    try:
+        plan = where.build().plan
+    except ProjectError as reason:
+        if output_format is Format.JSON:
+            _write(None, reason.issues)
+            raise typer.Exit(2) from reason
+        raise
+    if output_format is Format.JSON:
+        _write(plan.project, plan.issues)
+    elif plan.issues:
+        print_issues(plan.issues)
+    else:
+        nodes = len({node for dag in plan.dags for task in dag.tasks for node in task.nodes})
+        told = f"{counted(nodes, 'node')} in {counted(len(plan.dags), 'DAG')}"
+        console().print(f"[fine]✓[/] Nothing wrong in [name]{safe(plan.project)}[/]: {told}.")
+    if any(issue.is_error for issue in plan.issues):
+        raise typer.Exit(1)
+
+
+def _write(project: str | None, issues: tuple[Issue, ...]) -> None:
+    from dbt_af_k8s.plan.codec import issue_to_dict
+
+    errors = sum(issue.is_error for issue in issues)
+    write_json(
+        {
+            "version": 1,
+            "project": project,
+            "errors": errors,
+            "warnings": len(issues) - errors,
+            "issues": [issue_to_dict(issue) for issue in issues],
+        }
+    )

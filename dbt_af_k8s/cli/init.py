@@ -1,0 +1,114 @@
+"""`dbt-af-k8s init`: the files that a project needs to become DAGs, and a small project where there is none."""
+
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import typer
+
+from dbt_af_k8s.cli.init_files import EXAMPLE, dag_file, settings_file
+from dbt_af_k8s.cli.options import HERE, ProjectDir
+from dbt_af_k8s.cli.terminal import console, safe, write_json
+from dbt_af_k8s.errors import UsageError
+
+
+class Runner(StrEnum):
+    """Where dbt can run."""
+
+    LOCAL = "local"
+
+
+class Format(StrEnum):
+    """How it is told what was written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def init(
+    project_dir: ProjectDir = HERE,
+    runner: Annotated[
+        Runner | None, typer.Option("--runner", help="Where dbt runs: local, in the Airflow worker itself.")
+    ] = None,
+    example: Annotated[bool, typer.Option("--example", help="Make a small dbt project on DuckDB as well.")] = False,
+    dags_dir: Annotated[
+        Path | None,
+        typer.Option("--dags-dir", help="Folder of the DAG file. Default: dags/ in the project.", metavar="DIR"),
+    ] = None,
+    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+) -> None:
+    """Write the settings and the one-line DAG file of a project.
+
+    Never overwrites: what is there already is left alone and named.
+    """
+    root = project_dir.absolute()
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file; --project-dir names a folder.")
+    has_project = (root / "dbt_project.yml").is_file()
+    if not has_project and not example:
+        raise UsageError(
+            f"{root} has no dbt_project.yml. Name the project with --project-dir, or make one with --example."
+        )
+    files: dict[Path, str] = {}
+    if example and not has_project:
+        files |= {root / path: text for path, text in EXAMPLE.items()}
+    files[root / "dbt_af_k8s.yml"] = settings_file(_chosen(runner).value)
+    dags = (dags_dir or root / "dags").absolute()
+    files[dags / "dbt_dags.py"] = dag_file(_way(dags, root))
+    if (root / "dbt_af_k8s.yaml").exists():
+        del files[root / "dbt_af_k8s.yml"]
+    written = [path for path, text in files.items() if _write(path, text)]
+    left = [path for path in files if path not in written]
+    if example and has_project:
+        left.append(root / "dbt_project.yml")
+    if output_format is Format.JSON:
+        write_json({"version": 1, "written": _names(written), "left_alone": _names(left)})
+    else:
+        _tell(root, written, left, example=example and not has_project)
+
+
+def _chosen(runner: Runner | None) -> Runner:
+    """The runner asked for, or the only one; a question with one answer is not asked."""
+    return runner or Runner.LOCAL
+
+
+def _way(dags: Path, root: Path) -> str:
+    """The project as seen from the DAG file: relative where both lie together, so that the folder can be moved."""
+    if root == dags.parent:
+        return ".."
+    if dags.is_relative_to(root):
+        return PurePosixPath(*[".."] * len(dags.relative_to(root).parts)).as_posix()
+    return root.as_posix()
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a file that is not there yet. Says whether it did; `x` makes sure that nothing is overwritten."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _names(paths: list[Path]) -> list[str]:
+    return [str(path) for path in paths]
+
+
+def _tell(root: Path, written: list[Path], left: list[Path], *, example: bool) -> None:
+    screen = console()
+    for mark, paths, said in (
+        ("[fine]✓[/]", written, ""),
+        ("[soft]-[/]", left, "  [soft]left alone: it is there already[/]"),
+    ):
+        for path in paths:
+            name = path.relative_to(root) if path.is_relative_to(root) else path
+            screen.print(f"{mark} {safe(str(name))}{said}", soft_wrap=True)
+    here = "" if root == Path.cwd() else f" --project-dir {safe(str(root))}"
+    steps = [f"dbt parse{here}" + (f" --profiles-dir {safe(str(root))}" if example and here else "")]
+    steps += [f"dbt-af-k8s plan{here}"]
+    screen.print("\nNext:")
+    for step in steps:
+        screen.print(f"  [name]{step}[/]", soft_wrap=True)
+    screen.print("[soft]Then give the DAG file to Airflow: its folder is a DAG folder.[/]")

@@ -1,0 +1,120 @@
+"""The program `dbt-af-k8s`: its commands, and the one place where errors become messages and exit codes.
+
+Exit codes: 0 fine, 1 findings, 2 usage or unreadable input, 70 a fault of this program, 130 stopped by Ctrl-C.
+"""
+
+import io
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from dbt_af_k8s import __version__
+from dbt_af_k8s.cli.check import check
+from dbt_af_k8s.cli.explain import explain
+from dbt_af_k8s.cli.graph import graph
+from dbt_af_k8s.cli.init import init
+from dbt_af_k8s.cli.plan import plan
+from dbt_af_k8s.cli.run import run
+from dbt_af_k8s.cli.terminal import console, print_issues, safe
+from dbt_af_k8s.cli.waits import waits
+from dbt_af_k8s.errors import DbtAfK8sError, PlanInvariantError, ProjectError
+
+FINDINGS = 1
+UNREADABLE = 2
+FAULT = 70
+STOPPED = 130
+DEBUG = "DBT_AF_K8S_DEBUG"
+
+
+class _Program(TyperGroup):
+    """The group of commands; turns every error into a message without traceback."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except ProjectError as reason:
+            print_issues(reason.issues, stderr=True)
+            raise typer.Exit(UNREADABLE) from reason
+        except PlanInvariantError as reason:
+            _tell_fault(reason)
+            raise typer.Exit(FAULT) from reason
+        except DbtAfK8sError as reason:
+            _tell(str(reason))
+            raise typer.Exit(UNREADABLE) from reason
+        except BrokenPipeError as reason:
+            # The reader has gone (`| head`): nobody is there to be told, and nothing may be flushed any more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from reason
+        except OSError as reason:
+            _tell(f"{reason.strerror or reason}: {reason.filename}" if reason.filename else str(reason))
+            raise typer.Exit(UNREADABLE) from reason
+        except KeyboardInterrupt as reason:
+            _tell("Stopped.")
+            raise typer.Exit(STOPPED) from reason
+        except Exception as reason:
+            if type(reason).__module__.startswith(("typer", "click")):
+                raise
+            _tell_fault(reason)
+            raise typer.Exit(FAULT) from reason
+
+
+def _tell(message: str) -> None:
+    console(stderr=True).print(f"[error]Error:[/] {safe(message)}")
+
+
+def _tell_fault(reason: Exception) -> None:
+    """Say that this is our fault, and how to report it."""
+    screen = console(stderr=True)
+    first = (str(reason).splitlines() or [""])[0]
+    screen.print(f"[error]A fault of dbt-af-k8s {__version__}:[/] {safe(f'{type(reason).__name__}: {first}')}")
+    if os.environ.get(DEBUG):
+        screen.print_exception()
+    else:
+        screen.print(
+            f"[soft]Please report it with the command, the versions of dbt and Airflow, and the output that "
+            f"{DEBUG}=1 adds.[/]"
+        )
+
+
+HELP = "A dbt project as Airflow DAGs: one per domain and schedule, each node where its target says."
+COMMANDS = (plan, check, explain, waits, graph, run, init)
+
+app = typer.Typer(
+    cls=_Program,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=HELP,
+    epilog="Exit codes: 0 fine, 1 findings, 2 usage or unreadable input.",
+)
+for command in COMMANDS:
+    app.command(no_args_is_help=False)(command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dbt-af-k8s {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Run the command line. The entry point `dbt-af-k8s`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding gets a question mark, not an end of the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app(prog_name="dbt-af-k8s")

@@ -1,0 +1,140 @@
+"""`dbt-af-k8s plan`: what Airflow would get, as a table, a tree or JSON, or what changes for it."""
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.terminal import console, counted, issue_count, issue_lines, safe, table, write_json, write_text
+from dbt_af_k8s.errors import ProjectError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dbt_af_k8s.plan.diff import PlanDiff
+    from dbt_af_k8s.plan.values import Plan
+
+
+class Format(StrEnum):
+    """How the plan is written."""
+
+    TABLE = "table"
+    TREE = "tree"
+    JSON = "json"
+
+
+def plan(
+    project_dir: ProjectDir = HERE,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+    manifest: ManifestFile = None,
+    config: ConfigFile = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="A row per DAG, every task, or the plan itself for machines.")
+    ] = Format.TABLE,
+    diff: Annotated[
+        Path | None, typer.Option("--diff", help="Tell what changes since this plan (JSON) instead.", metavar="OLD")
+    ] = None,
+) -> None:
+    """Show what Airflow gets: every DAG with its schedule, what it runs and what it waits for.
+
+    Exits with 1 where the project has errors; `check` tells them.
+    """
+    where = Where(project_dir, profiles_dir, target, manifest, config)
+    old = _read_plan(diff) if diff else None
+    try:
+        new = where.build().plan
+    except ProjectError as reason:
+        if output_format is Format.JSON:
+            _write_issues(reason)
+            raise typer.Exit(2) from reason
+        raise
+    if old is not None:
+        _show_diff(old, new, output_format)
+    elif output_format is Format.JSON:
+        from dbt_af_k8s.plan.codec import to_json
+
+        write_text(to_json(new))
+    elif output_format is Format.TREE:
+        from dbt_af_k8s.plan.render import tree_lines
+
+        write_text("".join(f"{line}\n" for line in tree_lines(new)))
+    else:
+        _show_table(new)
+    if any(issue.is_error for issue in new.issues):
+        raise typer.Exit(1)
+
+
+def _read_plan(path: Path) -> "Plan":
+    from dbt_af_k8s.plan.codec import PlanFormatError, from_json
+
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: This is no plan: the file is not UTF-8 text.") from None
+    except PlanFormatError as reason:
+        raise UsageError(f"{path}: {reason}") from None
+
+
+def _write_issues(reason: ProjectError) -> None:
+    from dbt_af_k8s.plan.codec import issue_to_dict
+
+    write_json({"version": 1, "project": None, "dags": [], "issues": [issue_to_dict(each) for each in reason.issues]})
+
+
+def _show_diff(old: "Plan", new: "Plan", output_format: Format) -> None:
+    from dbt_af_k8s.plan.diff import diff_plans
+    from dbt_af_k8s.plan.render_diff import diff_lines, diff_to_dicts
+
+    found: PlanDiff = diff_plans(old, new)
+    if output_format is Format.JSON:
+        write_json({"version": 1, "project": new.project, "changes": diff_to_dicts(found)})
+        return
+    screen = console()
+    styles = {"  +": "green", "  -": "red", "  ~": "yellow"}
+    for line in diff_lines(found):
+        style = styles.get(line[:3], "name" if line.endswith(":") else "fine")
+        screen.print(f"[{style}]{safe(line)}[/]", soft_wrap=True)
+
+
+def _show_table(plan: "Plan") -> None:
+    screen = console()
+    screen.print(f"[name]{safe(plan.project)}[/] [soft]dbt {safe(plan.dbt_version)}[/]\n")
+    screen.print(_table(plan))
+    screen.print()
+    tasks = sum(len(dag.tasks) for dag in plan.dags)
+    screen.print(f"{counted(len(plan.dags), 'DAG')}, {counted(tasks, 'task')}.", highlight=False)
+    if plan.left_out:
+        reasons = Counter(left.because for left in plan.left_out)
+        screen.print(f"[soft]{counted(len(plan.left_out), 'node')} without a task:[/]")
+        for because, count in reasons.most_common():
+            screen.print(f"[soft]  {count:>4}  {safe(because)}[/]")
+    if plan.issues:
+        screen.print()
+        for line in issue_lines([issue for issue in plan.issues if issue.is_error]):
+            screen.print(line)
+        screen.print(f"{issue_count(plan.issues)}; [name]dbt-af-k8s check[/] tells more.")
+
+
+def _table(plan: "Plan") -> "Table":
+    from dbt_af_k8s.plan.render import summary_rows
+
+    made = table("DAG", "Schedule", "Runs", "Waits for", "Target")
+    for row in summary_rows(plan):
+        made.add_row(
+            f"[name]{safe(row.dag_id)}[/]",
+            f"[accent]{safe(row.schedule)}[/]" if row.schedule != "by hand" else "[soft]by hand[/]",
+            "[error]broken: see check[/]" if row.is_broken else _runs(row.runs),
+            "\n".join(safe(dag_id) for dag_id in row.waits_for) or "[soft]nothing[/]",
+            ", ".join(safe(target) for target in row.targets) or "[soft]-[/]",
+        )
+    return made
+
+
+def _runs(counts: tuple[tuple[str, int], ...]) -> str:
+    """`5 models, 12 tests`, in lines of two where there are more."""
+    parts = [f"{count} {word}" for word, count in counts]
+    return ",\n".join(", ".join(parts[start : start + 2]) for start in range(0, len(parts), 2))

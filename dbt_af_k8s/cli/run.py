@@ -1,0 +1,143 @@
+"""`dbt-af-k8s run DAG_ID`: one DAG, here and now, through real Airflow in a private home."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from dbt_af_k8s.cli.dags import dag_named
+from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.terminal import console, write_json
+from dbt_af_k8s.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbt_af_k8s.cli.run_home import PrivateHome
+    from dbt_af_k8s.cli.run_order import RunStep
+    from dbt_af_k8s.plan.values import DagPlan, Plan
+    from dbt_af_k8s.schedule.values import Interval
+
+
+class Format(StrEnum):
+    """How the run is told."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def run(
+    dag_id: Annotated[str, typer.Argument(help="The DAG to run.", metavar="DAG_ID")],
+    date: Annotated[
+        str | None,
+        typer.Option(
+            "--date",
+            help="Take the last full data interval that ends at or before this ISO 8601 date or time. "
+            "A date is its midnight in the DAG's time zone. Default: now.",
+            metavar="TIME",
+        ),
+    ] = None,
+    with_upstream: Annotated[
+        bool, typer.Option("--with-upstream", help="First make every run of other DAGs that it waits for.")
+    ] = False,
+    project_dir: ProjectDir = HERE,
+    profiles_dir: ProfilesDir = None,
+    target: Target = None,
+    manifest: ManifestFile = None,
+    config: ConfigFile = None,
+    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+) -> None:
+    """Run one DAG here and now, through real Airflow, for one data interval.
+
+    Airflow gets a private home and database in the project's target folder; your own Airflow is not touched. Tasks run
+    one at a time and are not retried. What the DAG waits for is named and passed over, unless --with-upstream.
+    Exits with 1 where a task failed.
+    """
+    from dbt_af_k8s.cli.run_order import runs_in_order
+
+    where = Where(project_dir, profiles_dir, target, manifest, config)
+    plan = where.build().plan
+    dag = dag_named(plan, dag_id)
+    steps = runs_in_order(plan, dag, interval_to_run(dag, date), with_upstream=with_upstream)
+    home = _home(where)
+    with home.locked():
+        succeeded = _run(where, plan, steps, home, as_json=output_format is Format.JSON)
+    if not succeeded:
+        raise typer.Exit(1)
+
+
+def interval_to_run(dag: "DagPlan", date: str | None) -> "Interval":
+    """The last full interval of the DAG's calendar that ends at or before a date; of its days, for a DAG without one.
+
+    Raises `UsageError` for a text that is no date.
+    """
+    from dbt_af_k8s.schedule.calendar import Calendar
+    from dbt_af_k8s.schedule.intervals import interval_of_manual_run
+
+    moment = datetime.now(UTC)
+    if date is not None:
+        try:
+            moment = datetime.fromisoformat(date)
+            if moment.utcoffset() is None:
+                moment = moment.replace(tzinfo=ZoneInfo(dag.timezone))
+            moment = moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise UsageError(
+                f"--date is no date that can be read: {date[:60]!r}. Write 2026-03-29 or ISO 8601."
+            ) from None
+    calendar = Calendar(dag.schedule, dag.timezone) if dag.schedule else None
+    return interval_of_manual_run(calendar, logical_date=moment, run_after=moment, timezone=dag.timezone)
+
+
+def _home(where: Where) -> "PrivateHome":
+    from dbt_af_k8s.cli.run_home import airflow_version, private_home
+    from dbt_af_k8s.config.read import read_dbt_project
+
+    airflow_version()
+    root = where.request().project_dir
+    return private_home(root, read_dbt_project(root).target_path)
+
+
+def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "PrivateHome", *, as_json: bool) -> bool:
+    """Prepare the home, run the steps, tell what happens. Says whether all succeeded."""
+    from dbt_af_k8s.cli.run_report import Report
+
+    report = Report(home, steps, quiet=as_json)
+    if not home.is_ready():
+        with console(stderr=True).status("Making a private Airflow (only the first time)"):
+            home.prepare()
+    report.announce()
+    for event in home.events(_job(where, plan, steps)):
+        report.take(event)
+    if as_json:
+        write_json(report.summary())
+    else:
+        report.close()
+    return report.succeeded
+
+
+def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, Any]:
+    """The job of `dbt_af_k8s.airflow.run_here`: only the DAGs that run, and no task with retries."""
+    from dbt_af_k8s.plan.codec import plan_to_dict
+
+    wanted = {step.dag_id for step in steps}
+    dags = tuple(
+        replace(dag, tasks=tuple(replace(task, retry=replace(task.retry, retries=0)) for task in dag.tasks))
+        for dag in plan.dags
+        if dag.dag_id in wanted
+    )
+    request = where.request()
+    return {
+        "plan": plan_to_dict(replace(plan, dags=dags, left_out=(), issues=())),
+        "project_dir": str(request.project_dir),
+        "profiles_dir": str(request.profiles_dir) if request.profiles_dir else None,
+        "runs": [
+            {
+                "dag_id": step.dag_id,
+                "start": step.interval.start.isoformat(),
+                "end": step.interval.end.isoformat(),
+            }
+            for step in steps
+        ],
+    }

@@ -1,0 +1,102 @@
+"""Every edge of the dbt graph is an order inside a DAG, a wait, or a stated exception; tests stand where they block."""
+
+from collections.abc import Iterator, Sequence
+
+from dbt_af_k8s.plan.values import DagKind, NotWaited, Plan, TaskPlan, WaitsFor
+from dbt_af_k8s.plan.verify.places import Place, Places
+from dbt_af_k8s.plan.verify.refs import Refs
+
+
+def edge_violations(plan: Plan, refs: Refs, places: Places) -> Iterator[str]:
+    """What does not come after all that it is built from or, for tests, after all that they look at."""
+    for key in sorted(places.place):
+        place = places.place[key]
+        if refs.nodes[key].is_ephemeral:
+            continue
+        beside = refs.placed_with(key) if refs.nodes[key].is_test else None
+        if beside is not None:
+            yield from _beside(key, beside, place, places)
+        stated = {gap.node: gap for gap in place.task.not_waited if gap.downstream == key}
+        parents = refs.parents(key)
+        for gap in stated.values():
+            if gap.node not in parents:
+                yield f"{key} states that it does not wait for {gap.node}, on which it does not depend"
+        for parent in sorted(parents):
+            gap_or_none = stated.get(parent)
+            if gap_or_none is not None:
+                yield from _exception(gap_or_none, place, places)
+            elif parent != beside:
+                yield from _edge(parent, key, place, places)
+        if not refs.nodes[key].is_test and len(places.blocking_tests(key)) > 1 and places.done(key) is None:
+            yield f"several tasks test {key}, and no endpoint in DAG `{place.dag.dag_id}` closes just these"
+    for dag in plan.dags:
+        for task in dag.tasks:
+            for gap in task.not_waited:
+                if gap.downstream not in task.nodes:
+                    yield f"task `{dag.dag_id}.{task.task_id}` speaks for {gap.downstream}, which it does not run"
+
+
+def _edge(parent: str, key: str, place: Place, places: Places) -> Iterator[str]:
+    """`key`, in a task, depends on `parent`, and nothing is said against it."""
+    dag_id, task = place.dag.dag_id, place.task
+    upstream = places.place.get(parent)
+    if upstream is None:
+        waits = _waits(place, places, parent)
+        is_broken = (places.dags[wait.dag_id].is_broken for wait in waits if wait.dag_id in places.dags)
+        if parent in places.left_out and not any(is_broken):
+            yield f"{key} depends on {parent}, which is left out, and does not say so"
+        return
+    done = places.done(parent)
+    if done is None:
+        return
+    if upstream.dag.dag_id == dag_id:
+        if not places.index[dag_id].comes_after(task, done):
+            yield f"{key} (`{dag_id}.{task.task_id}`) does not come after `{done}`, when {parent} is done"
+        return
+    if not _waits(place, places, parent):
+        yield f"{key} (`{dag_id}.{task.task_id}`) does not wait for {parent} of DAG `{upstream.dag.dag_id}`"
+
+
+def _waits(place: Place, places: Places, parent: str) -> list[WaitsFor]:
+    """What the wait tasks before a task wait for, as far as they are about one node."""
+    index = places.index[place.dag.dag_id]
+    direct = [index.tasks[task_id] for task_id in place.task.upstream if task_id in index.tasks]
+    found = _about(direct, parent)
+    return found or _about(index.before(place.task), parent)
+
+
+def _about(tasks: Sequence[TaskPlan], parent: str) -> list[WaitsFor]:
+    return [task.waits_for for task in tasks if task.waits_for is not None and task.waits_for.node == parent]
+
+
+def _beside(test: str, beside: str, place: Place, places: Places) -> Iterator[str]:
+    """A test that is not a large one runs in the DAG of the node that it is placed with, after that node."""
+    if place.dag.kind is DagKind.LARGE_TESTS:
+        yield from _edge(beside, test, place, places)
+        return
+    node = places.place.get(beside)
+    if node is None:
+        yield f"{test} is planned, and {beside}, with which it is placed, is not"
+    elif node.dag.dag_id != place.dag.dag_id:
+        yield f"{test} is in DAG `{place.dag.dag_id}`, and {beside}, with which it is placed, in `{node.dag.dag_id}`"
+    elif not places.index[place.dag.dag_id].comes_after(place.task, node.task.task_id):
+        yield f"{test} (`{place.dag.dag_id}.{place.task.task_id}`) does not come after {beside}"
+
+
+def _exception(gap: NotWaited, place: Place, places: Places) -> Iterator[str]:
+    """A stated exception must be true."""
+    says = f"{gap.downstream} says `{gap.code}` of {gap.node}"
+    upstream = places.place.get(gap.node)
+    if gap.code == "left-out":
+        if gap.node not in places.left_out:
+            yield f"{says}, which is not left out"
+    elif gap.code == "manual":
+        sides = [place.dag] if upstream is None else [place.dag, upstream.dag]
+        # The nodes of a broken domain are left out; its DAG is known by its stand-in only.
+        is_hidden = upstream is None and any(dag.is_broken and dag.schedule is None for dag in places.dags.values())
+        if upstream is not None and upstream.dag.dag_id == place.dag.dag_id:
+            yield f"{says}, which is in the same DAG"
+        elif not is_hidden and all(dag.schedule is not None for dag in sides):
+            yield f"{says}, and both DAGs have a schedule"
+    elif gap.code != "skip":
+        yield f"{says}, which is no reason"

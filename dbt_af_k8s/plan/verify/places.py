@@ -1,0 +1,89 @@
+"""Where the plan has put each node, after which task it is done, and what comes before what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dbt_af_k8s.plan.values import DagKind, DagPlan, Plan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.verify.refs import Refs
+
+#: Kinds of DAG in which every node stands once; the others repeat nodes.
+BUILDING = (DagKind.SCHEDULED, DagKind.MANUAL, DagKind.LARGE_TESTS, DagKind.FRESHNESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The task that a node or test runs in."""
+
+    dag: DagPlan
+    task: TaskPlan
+
+
+@dataclass(frozen=True, slots=True)
+class DagIndex:
+    """One DAG by task id. Where an id stands twice, the last one counts; the shape of the DAG is judged elsewhere."""
+
+    tasks: Mapping[str, TaskPlan]
+    position: Mapping[str, int]
+    #: The tasks that an endpoint closes -> the endpoint.
+    endpoints: Mapping[frozenset[str], str] = field(default_factory=dict)
+
+    def comes_after(self, task: TaskPlan, earlier: str) -> bool:
+        """Whether a task waits for another one of its DAG, directly or through others."""
+        return earlier in task.upstream or any(before.task_id == earlier for before in self.before(task))
+
+    def before(self, task: TaskPlan) -> list[TaskPlan]:
+        """All tasks that come before a task."""
+        seen: dict[str, TaskPlan] = {}
+        todo = list(task.upstream)
+        while todo:
+            task_id = todo.pop()
+            if task_id not in seen and task_id in self.tasks:
+                seen[task_id] = self.tasks[task_id]
+                todo.extend(self.tasks[task_id].upstream)
+        return list(seen.values())
+
+
+class Places:
+    """Answers by node for one plan."""
+
+    def __init__(self, plan: Plan, refs: Refs) -> None:
+        self.dags: Mapping[str, DagPlan] = {dag.dag_id: dag for dag in plan.dags}
+        self.index: Mapping[str, DagIndex] = {dag.dag_id: _index(dag) for dag in plan.dags}
+        self.left_out = frozenset(entry.node for entry in plan.left_out)
+        self.place: dict[str, Place] = {}
+        for dag in plan.dags:
+            if dag.kind in BUILDING:
+                for task in dag.tasks:
+                    self.place.update((node, Place(dag, task)) for node in task.nodes if node in refs.nodes)
+        self._blocking = self._blocking_tests(refs)
+
+    def blocking_tests(self, node: str) -> frozenset[str]:
+        """Ids of the tasks that run the blocking tests placed with a node."""
+        return frozenset(self._blocking.get(node, ()))
+
+    def done(self, node: str) -> str | None:
+        """The task after which a planned node counts as done; None where no endpoint closes its several tests."""
+        place = self.place[node]
+        tests = self.blocking_tests(node)
+        if not tests:
+            return place.task.task_id
+        if len(tests) == 1:
+            return next(iter(tests))
+        return self.index[place.dag.dag_id].endpoints.get(tests)
+
+    def _blocking_tests(self, refs: Refs) -> Mapping[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for key, place in self.place.items():
+            if refs.nodes[key].is_test and refs.blocks(key):
+                beside = refs.placed_with(key)
+                if beside in self.place and self.place[beside].dag.dag_id == place.dag.dag_id:
+                    found.setdefault(beside, set()).add(place.task.task_id)
+        return found
+
+
+def _index(dag: DagPlan) -> DagIndex:
+    return DagIndex(
+        tasks={task.task_id: task for task in dag.tasks},
+        position={task.task_id: number for number, task in enumerate(dag.tasks)},
+        endpoints={frozenset(task.upstream): task.task_id for task in dag.tasks if task.kind is TaskKind.ENDPOINT},
+    )

@@ -1,0 +1,84 @@
+"""`dbt-af-k8s check`."""
+
+import json
+from pathlib import Path
+
+from shop_on_disk import Shop, run
+
+
+def test_nothing_wrong(shop: Shop) -> None:
+    result = shop.run("check")
+    assert result.exit_code == 0
+    assert result.stdout == "✓ Nothing wrong in shop: 5 nodes in 4 DAGs.\n"
+    assert shop.json("check") == {"version": 1, "project": "shop", "errors": 0, "warnings": 0, "issues": []}
+
+
+def test_everything_at_once_each_with_cause_and_fix(shop: Shop) -> None:
+    shop.model("one", folder="a", schedule="@dialy").model("two", folder="b", dbt_target="prdo").write()
+    result = shop.run("check")
+    assert result.exit_code == 1
+    assert result.stderr == ""
+    assert "model.shop.one" in result.stdout
+    assert "model.shop.two" in result.stdout
+    assert "`prod`" in result.stdout
+    assert result.stdout.count("→") == 2
+    assert result.stdout.endswith("2 errors\n")
+
+
+def test_json_has_every_issue(shop: Shop) -> None:
+    shop.model("one", folder="a", schedule="@dialy").model("two", folder="b", dbt_target="prdo").write()
+    result = shop.run("check", "--format", "json")
+    assert result.exit_code == 1
+    data = json.loads(result.stdout)
+    assert (data["errors"], data["warnings"]) == (2, 0)
+    assert [issue["node"] for issue in data["issues"]] == ["model.shop.one", "model.shop.two"]
+    assert all(issue["fix"] and issue["message"] for issue in data["issues"])
+
+
+def test_same_fault_in_many_places_is_told_once(shop: Shop) -> None:
+    for number in range(10):
+        shop.model(f"m{number}", folder="a", schedule="@dialy")
+    result = shop.write().run("check")
+    assert result.stdout.count("→") == 1
+    assert result.stdout.count("  at models/a/m") == 6
+    assert "and 4 more places" in result.stdout
+    assert "10 errors" in result.stdout
+
+
+def test_warnings_alone_are_fine(shop: Shop) -> None:
+    (shop.root / "profiles.yml").unlink()
+    result = shop.run("check")
+    assert result.exit_code == 0
+    assert "1 warning" in result.stdout
+
+
+def test_unreadable_manifest(shop: Shop) -> None:
+    (shop.root / "target" / "manifest.json").write_text("{")
+    result = shop.run("check")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "1 error" in result.stderr
+    as_json = shop.run("check", "--format", "json")
+    assert as_json.exit_code == 2
+    assert json.loads(as_json.stdout)["errors"] == 1
+
+
+def test_names_cannot_write_to_the_terminal(shop: Shop) -> None:
+    shop.model("evil", folder="a", dbt_target="\x1b[31m[bold red]@x[/]\\").write()
+    result = shop.run("check")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stdout
+    assert "[bold red]@x[/]" in result.stdout
+
+
+def test_a_settings_file_that_is_not_there(shop: Shop, tmp_path: Path) -> None:
+    result = shop.run("check", "--config", str(tmp_path / "none.yml"))
+    assert result.exit_code in (1, 2)
+    assert "no such settings file" in (result.stdout + result.stderr)
+
+
+def test_unknown_option(shop: Shop) -> None:
+    result = run("check", "--projectdir", str(shop.root))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "--project-dir" in result.stderr

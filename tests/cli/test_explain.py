@@ -1,0 +1,46 @@
+"""`dbt-af-k8s explain`."""
+
+from shop_on_disk import Shop
+
+
+def test_says_where_a_node_went_and_why(shop: Shop) -> None:
+    result = shop.run("explain", "totals")
+    assert result.exit_code == 0
+    text = result.stdout
+    assert text.startswith("model.shop.totals  models/sales/totals.sql\nruns as totals in sales__daily\n")
+    for what in ("domain", "schedule", "target", "runner", "waits for"):
+        assert f"\n{what} " in text
+    assert "orders__tests of sales__hourly" in text
+
+
+def test_json(shop: Shop) -> None:
+    (node,) = shop.json("explain", "model.shop.totals")["nodes"]
+    assert (node["dag_id"], node["task_id"], node["left_out"]) == ("sales__daily", "totals", None)
+    assert {"what", "value", "rule"} == set(node["reasons"][0])
+
+
+def test_task_id(shop: Shop) -> None:
+    (node,) = shop.json("explain", "orders__tests")["nodes"]
+    assert node["node"] == "test.shop.unique_orders"
+
+
+def test_several_nodes_are_listed(shop: Shop) -> None:
+    result = shop.test("not_null_orders", "orders").write().run("explain", "orders__tests")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("2 nodes are called orders__tests; ask for one by its unique_id:\n")
+    assert "test.shop.not_null_orders" in result.stdout
+
+
+def test_unknown_node_names_the_closest(shop: Shop) -> None:
+    result = shop.run("explain", "totls")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "No node is called `totls`." in result.stderr
+    assert "`totals`" in result.stderr
+
+
+def test_broken_node_tells_its_error(shop: Shop) -> None:
+    result = shop.model("bad", folder="broken", schedule="@dialy").write().run("explain", "bad")
+    assert result.exit_code == 0
+    assert "@dialy" in result.stdout
+    assert "has no task" in result.stdout

@@ -1,0 +1,1 @@
+select sum(amount) as amount, max(day) as day from {{ ref('orders') }}
