@@ -1,7 +1,9 @@
 """What one dbt process is asked to do, as values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dbt_af_k8s.errors import UsageError
 
@@ -39,7 +41,7 @@ def node_by_id(unique_id: str) -> DbtSelection:
 class DbtInvocation:
     """The part of a dbt command that is known when planning."""
 
-    #: `run`, `seed`, `snapshot` or `test`.
+    #: `run`, `seed`, `snapshot`, `test` or `freshness`.
     verb: str
     nodes: tuple[DbtSelection, ...]
     #: Name of the dbt target, or None for the profile's default.
@@ -50,6 +52,20 @@ class DbtInvocation:
     executable: str | None = None
     #: Environment variables of the dbt process besides the worker's own, as pairs sorted by name.
     env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSelection:
+    """What a person wants `dbt run` to run, every word checked (`dbt.run_options`)."""
+
+    #: Terms of dbt's selection syntax.
+    select: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    full_refresh: bool = False
+    #: dbt vars besides `start_dttm` and `end_dttm`: JSON values.
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    #: Further arguments, each in the form `--name` or `--name=value`.
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
