@@ -6,6 +6,7 @@ Your own Airflow, its database and its configuration are not touched. Ctrl+C sto
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "example_project"
 HOME = ROOT / ".cache" / "airflow"
 BIN = Path(sys.executable).parent
-PATIENCE = 180  # seconds until Airflow has to answer
+PATIENCE = 300  # seconds until Airflow has to answer
 
 
 def free_port(first: int = 8080) -> int:
@@ -74,6 +75,14 @@ def create_pools(env: dict[str, str]) -> None:
         print(f"  pool {name}: {slots} slot(s), {description}", flush=True)
 
 
+def build_once(env: dict[str, str]) -> None:
+    """Let dbt make every table once where there is no database yet: a DAG does not wait for runs of before its time."""
+    if not (PROJECT / "shop.duckdb").exists():
+        print("Building the shop once with dbt, so that every table is there", flush=True)
+        argv = [BIN / "dbt", "build", "--quiet", "--profiles-dir", "."]
+        subprocess.run(argv, cwd=PROJECT, env=env, check=True)
+
+
 def answers(port: int) -> bool:
     """Whether the API server answers."""
     try:
@@ -83,12 +92,25 @@ def answers(port: int) -> bool:
         return False
 
 
+def stop(airflow: subprocess.Popen[bytes]) -> None:
+    """Stop Airflow and all that it started: it is a group of processes of its own."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        end = time.monotonic() + 10
+        try:
+            os.killpg(airflow.pid, signum)
+            while time.monotonic() < end:
+                airflow.poll()
+                os.killpg(airflow.pid, 0)
+                time.sleep(0.2)
+        except ProcessLookupError:
+            return
+
+
 def wait_until_up(port: int, airflow: subprocess.Popen[bytes], log: Path) -> None:
     """Return when Airflow answers; stop with the end of its log when it does not."""
     end = time.monotonic() + PATIENCE
     while not answers(port):
         if airflow.poll() is not None or time.monotonic() > end:
-            airflow.terminate()
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
             sys.exit("\n".join([*lines, f"Airflow did not come up. The whole log: {log}"]))
         time.sleep(1)
@@ -104,9 +126,11 @@ def main() -> None:
     print("Preparing Airflow's database", flush=True)
     with log.open("wb") as output:
         subprocess.run([BIN / "airflow", "db", "migrate"], env=env, stdout=output, stderr=output, check=True)
+        build_once(env)
         create_pools(env)
         print(f"Starting Airflow (log: {log.relative_to(ROOT)})", flush=True)
-        airflow = subprocess.Popen([BIN / "airflow", "standalone"], env=env, stdout=output, stderr=output)
+        argv = [BIN / "airflow", "standalone"]
+        airflow = subprocess.Popen(argv, env=env, stdout=output, stderr=output, start_new_session=True)
         try:
             wait_until_up(port, airflow, log)
             print(
@@ -120,8 +144,7 @@ def main() -> None:
         except KeyboardInterrupt:
             print("\nStopping Airflow", flush=True)
         finally:
-            airflow.terminate()
-            airflow.wait()
+            stop(airflow)
 
 
 if __name__ == "__main__":

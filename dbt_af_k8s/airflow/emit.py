@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TaskGroup
+from airflow.sdk.definitions.param import ParamsDict
 
 from dbt_af_k8s.airflow.broken import BrokenDomainOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
@@ -38,6 +39,9 @@ def emit_dag(plan: DagPlan, project: DbtProject) -> DAG:
         }
         for task in plan.tasks:
             _connect(tasks, task)
+        # Last, since every task copies the params that its DAG has by then, and Airflow stores each copy. At run
+        # time a task gets the DAG's params anyway.
+        dag.params = _form()
     return dag
 
 
@@ -65,12 +69,18 @@ def _empty_dag(plan: DagPlan) -> DAG:
         tags=list(plan.tags),
         doc_md=plan.doc_md or None,
         default_args={"owner": plan.owner},
-        params={
-            START_FIELD: _moment_field("Begin", "begin (inclusive)"),
-            END_FIELD: _moment_field("End", "end (exclusive)"),
-        },
         render_template_as_native_obj=False,
         **limits,
+    )
+
+
+def _form() -> ParamsDict:
+    """The form of a run by hand, empty by default."""
+    return ParamsDict(
+        {
+            START_FIELD: _moment_field("Begin", "begin (inclusive)"),
+            END_FIELD: _moment_field("End", "end (exclusive)"),
+        }
     )
 
 

@@ -13,6 +13,7 @@ as done: the caller has put the runs in order, or passes the waits over knowingl
 import json
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -32,6 +33,8 @@ from dbt_af_k8s.plan.codec import plan_from_dict
 from dbt_af_k8s.plan.values import DagPlan
 from dbt_af_k8s.schedule.values import Interval
 
+#: Exit code of a process that was asked to stop.
+STOPPED = 130
 #: Environment variables that tell the one file of the private DAG folder which DAG runs now.
 JOB_VARIABLE = "DBT_AF_K8S_RUN_HERE_JOB"
 DAG_VARIABLE = "DBT_AF_K8S_RUN_HERE_DAG"
@@ -57,6 +60,13 @@ class Events:
     dag_id: str = ""
     started: dict[str, tuple[float, int]] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
+    #: Whether a person or the caller has asked this process to stop.
+    stopping: bool = False
+
+    def stop(self, *_: object) -> None:
+        """Handle a signal: stop the task that runs now, and then all."""
+        self.stopping = True
+        raise KeyboardInterrupt
 
     def tell(self, event: str, **values: str | float | None) -> None:
         """Write one event."""
@@ -120,8 +130,10 @@ class TaskListener:
 
     @hookimpl
     def on_task_instance_failed(self, task_instance: Any, error: object) -> None:
-        """Airflow's hook."""
+        """Airflow's hook. `dag.test` takes an interrupt for the failure of one task and goes on; we do not."""
         self._events.task_done(task_instance.task_id, "failed", None, error)
+        if self._events.stopping:
+            os._exit(STOPPED)
 
     @hookimpl
     def on_task_instance_skipped(self, task_instance: Any) -> None:
@@ -138,8 +150,12 @@ def main() -> None:
     os.dup2(target, 1)
     os.dup2(target, 2)
     events = Events(stream, log)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, events.stop)
     try:
         succeeded = run_job(read_job(job_file), events)
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
     except Exception as reason:  # noqa: BLE001  the caller must hear of whatever it is
         traceback.print_exc()
         events.tell("fault", message=f"{type(reason).__name__}: {reason}")

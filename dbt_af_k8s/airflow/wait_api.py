@@ -48,6 +48,7 @@ def dag_trouble(dag_id: str) -> str | None:
 
     Airflow answers this from 3.3 on; before that, None.
     """
+    from airflow.sdk.api.client import ServerResponseError
     from airflow.sdk.exceptions import AirflowRuntimeError
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -56,8 +57,8 @@ def dag_trouble(dag_id: str) -> str | None:
         return None
     try:
         is_paused = ask(dag_id).is_paused
-    except AirflowRuntimeError:
-        return f"Airflow tells nothing of a DAG {dag_id}: is it there?"
+    except (AirflowRuntimeError, ServerResponseError):  # the second under `dag.test`, where no supervisor is between
+        return f"Airflow does not know a DAG {dag_id}, or did not answer."
     return f"DAG {dag_id} is paused: no run of it starts until it is switched on." if is_paused else None
 
 

@@ -52,7 +52,7 @@ class _Program(TyperGroup):
             _tell(f"{reason.strerror or reason}: {reason.filename}" if reason.filename else str(reason))
             raise typer.Exit(UNREADABLE) from reason
         except KeyboardInterrupt as reason:
-            _tell("Stopped.")
+            console(stderr=True).print("Stopped.")
             raise typer.Exit(STOPPED) from reason
         except Exception as reason:
             if type(reason).__module__.startswith(("typer", "click")):

@@ -1,4 +1,4 @@
-"""`dbt-af-k8s run DAG_ID`: one DAG, here and now, through real Airflow in a private home."""
+"""`dbt-af-k8s run DAG_ID...`: DAGs, here and now, through real Airflow in a private home."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +28,9 @@ class Format(StrEnum):
 
 
 def run(
-    dag_id: Annotated[str, typer.Argument(help="The DAG to run.", metavar="DAG_ID")],
+    dag_ids: Annotated[
+        list[str], typer.Argument(help="The DAG to run; several are run one after the other.", metavar="DAG_ID")
+    ],
     date: Annotated[
         str | None,
         typer.Option(
@@ -48,18 +50,19 @@ def run(
     config: ConfigFile = None,
     output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
 ) -> None:
-    """Run one DAG here and now, through real Airflow, for one data interval.
+    """Run a DAG here and now, through real Airflow, for one data interval.
 
     Airflow gets a private home and database in the project's target folder; your own Airflow is not touched. Tasks run
     one at a time and are not retried. What the DAG waits for is named and passed over, unless --with-upstream.
     Exits with 1 where a task failed.
     """
-    from dbt_af_k8s.cli.run_order import runs_in_order
+    from dbt_af_k8s.cli.run_order import runs_of_several
 
     where = Where(project_dir, profiles_dir, target, manifest, config)
     plan = where.build().plan
-    dag = dag_named(plan, dag_id)
-    steps = runs_in_order(plan, dag, interval_to_run(dag, date), with_upstream=with_upstream)
+    dags = [dag_named(plan, dag_id) for dag_id in dag_ids]
+    wanted = [(dag, interval_to_run(dag, date)) for dag in dags]
+    steps = runs_of_several(plan, wanted, with_upstream=with_upstream)
     home = _home(where)
     with home.locked():
         succeeded = _run(where, plan, steps, home, as_json=output_format is Format.JSON)
@@ -108,8 +111,11 @@ def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "Privat
         with console(stderr=True).status("Making a private Airflow (only the first time)"):
             home.prepare()
     report.announce()
-    for event in home.events(_job(where, plan, steps)):
-        report.take(event)
+    try:
+        for event in home.events(_job(where, plan, steps)):
+            report.take(event)
+    finally:
+        report.stop()
     if as_json:
         write_json(report.summary())
     else:

@@ -51,6 +51,7 @@ class PrivateHome:
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.folder / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.folder / 'airflow.db'}",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "DBT_AF_K8S_RUN_HERE_JOB": str(self.folder / "job.json"),
         }
@@ -93,24 +94,12 @@ class PrivateHome:
         job_file = self.folder / "job.json"
         job_file.write_text(json.dumps(job), encoding="utf-8", errors="backslashreplace")
         argv = [sys.executable, "-m", "dbt_af_k8s.airflow.run_here", str(job_file), str(self.log)]
-        child = subprocess.Popen(
-            argv, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        heard = ""
-        try:
-            if child.stdout is None or child.stderr is None:
-                raise AssertionError("the child's output is piped")
-            for line in child.stdout:
-                event: dict[str, Any] = json.loads(line)
-                heard = event["event"]
-                yield event
-            errors = child.stderr.read()
-            code = child.wait()
-            if heard not in ("dag-done", "fault"):
-                told = errors.strip().splitlines() or [f"it ended with code {code}"]
-                yield {"event": "fault", "dag_id": "", "message": told[-1]}
-        finally:
-            self._stop(child)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(argv, env=self.environment(), stdout=pipe, stderr=pipe, text=True) as child:
+            try:
+                yield from _heard(child)
+            finally:
+                self._stop(child)
 
     def _stop(self, child: "subprocess.Popen[str]") -> None:
         """Let the child end by itself (Ctrl-C has reached it too), then ask, then force it."""
@@ -128,6 +117,22 @@ class PrivateHome:
         with self.log.open("rb") as log:
             log.seek(start)
             return log.read(end - start).decode("utf-8", "replace").splitlines()
+
+
+def _heard(child: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+    """The events of a child until it ends; a `fault` where it ends without a last word."""
+    if child.stdout is None or child.stderr is None:
+        raise AssertionError("the child's output is piped")
+    last = ""
+    for line in child.stdout:
+        event: dict[str, Any] = json.loads(line)
+        last = event["event"]
+        yield event
+    # The child sends its stderr to the log as soon as it has begun: what is here came before.
+    errors = child.stderr.read().strip().splitlines()
+    code = child.wait()
+    if last not in ("dag-done", "fault"):
+        yield {"event": "fault", "dag_id": "", "message": errors[-1] if errors else f"it ended with code {code}"}
 
 
 def airflow_version() -> str:

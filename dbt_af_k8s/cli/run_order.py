@@ -1,7 +1,7 @@
-"""Which runs `dbt-af-k8s run` makes, and in which order: the run asked for, after those that it waits for."""
+"""Which runs `dbt-af-k8s run` makes, and in which order: the runs asked for, each after those that it waits for."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from dbt_af_k8s.plan.values import DagPlan, Plan, WaitsFor
 from dbt_af_k8s.schedule.calendar import Calendar
@@ -17,6 +17,24 @@ class RunStep:
     interval: Interval
     #: `dag_id.task_id` of what its waits wait for, where no run was made before this one; sorted.
     passed_over: tuple[str, ...] = ()
+
+
+def runs_of_several(
+    plan: Plan, wanted: Sequence[tuple[DagPlan, Interval]], *, with_upstream: bool
+) -> tuple[RunStep, ...]:
+    """The steps of several runs in the order in which they are wanted, each made once.
+
+    A wait is not passed over where the steps before have made all of its runs.
+    """
+    dags = {each.dag_id: each for each in plan.dags}
+    made: dict[tuple[str, Interval], RunStep] = {}
+    for dag, interval in wanted:
+        for step in runs_in_order(plan, dag, interval, with_upstream=with_upstream):
+            if (step.dag_id, step.interval) not in made:
+                missing = {waited for waited, run in _needed(dags[step.dag_id], step.interval) if run not in made}
+                passed_over = tuple(waited for waited in step.passed_over if waited in missing)
+                made[step.dag_id, step.interval] = replace(step, passed_over=passed_over)
+    return tuple(made.values())
 
 
 def runs_in_order(plan: Plan, dag: DagPlan, interval: Interval, *, with_upstream: bool) -> tuple[RunStep, ...]:

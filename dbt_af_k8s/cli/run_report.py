@@ -39,6 +39,7 @@ class Report:
     faults: list[str] = field(default_factory=list)
     _screen: "Console" = field(default_factory=console)
     _status: "Status | None" = None
+    _tasks: int = 0
 
     @property
     def succeeded(self) -> bool:
@@ -66,7 +67,8 @@ class Report:
         if kind == "dag-started":
             self._dag_started(event)
         elif kind == "task-started" and self._status:
-            self._status.update(safe(event["task_id"]))
+            done = len(self.runs[-1]["tasks"])
+            self._status.update(f"{safe(event['task_id'])} [soft]({done + 1} of {self._tasks})[/]")
         elif kind == "task-done":
             self._task_done(event)
         elif kind == "dag-done":
@@ -78,10 +80,13 @@ class Report:
         """The whole run as plain values."""
         return {"version": 1, "succeeded": self.succeeded, "runs": self.runs, "faults": self.faults}
 
-    def close(self) -> None:
-        """Say what failed, with the last lines of its log."""
+    def stop(self) -> None:
+        """Take the line that moves off the terminal."""
         if self._status:
             self._status.stop()
+
+    def close(self) -> None:
+        """Say what failed, with the last lines of its log."""
         if self.quiet:
             return
         for fault in self.faults:
@@ -98,6 +103,7 @@ class Report:
 
     def _dag_started(self, event: dict[str, Any]) -> None:
         step = self.steps[len(self.runs)]
+        self._tasks = event["tasks"]
         run = {"dag_id": event["dag_id"], "start": event["start"], "end": event["end"], "state": "running"}
         self.runs.append({**run, "seconds": None, "passed_over": list(step.passed_over), "tasks": []})
         if self.quiet:

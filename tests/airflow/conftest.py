@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dag_test_lab import DagTestLab
 
 
 @dataclass
@@ -124,3 +125,9 @@ def supervisor(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> FakeU
 
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", upstream, raising=False)
     return upstream
+
+
+@pytest.fixture(scope="session")
+def dag_test_lab(tmp_path_factory: pytest.TempPathFactory) -> DagTestLab:
+    """A private Airflow with a migrated database, for real runs by `dag.test`."""
+    return DagTestLab(tmp_path_factory.mktemp("airflow_home"))

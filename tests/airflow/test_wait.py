@@ -105,7 +105,7 @@ class TestFirstLook:
         supervisor.is_known = False
         with pytest.raises(TaskDeferred):
             sensor().execute(context())
-        assert "tells nothing of a DAG sales__hourly" in capsys.readouterr().out
+        assert "does not know a DAG sales__hourly" in capsys.readouterr().out
 
     def test_the_log_names_what_is_waited_for_and_what_is_missing(
         self, supervisor: Any, capsys: pytest.CaptureFixture[str]
@@ -210,7 +210,7 @@ class TestAnswerOfTheTriggerer:
     def test_too_late(self, supervisor: Any) -> None:
         supervisor.is_known = False
         with pytest.raises(
-            AirflowSensorTimeout, match=r"Waited 3600 s for model\.shop\.orders.*missing 1.*is it there"
+            AirflowSensorTimeout, match=r"Waited 3600 s for model\.shop\.orders.*missing 1.*does not know a DAG"
         ):
             sensor().execute_complete(context(), {"outcome": TIMED_OUT, "sentence": "missing 1 of 1: x (running)"})
 

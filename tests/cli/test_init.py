@@ -1,6 +1,8 @@
 """`dbt-af-k8s init`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,9 +68,6 @@ def test_example_is_a_dbt_project_in_a_new_folder(tmp_path: Path) -> None:
 
 @pytest.mark.dbt
 def test_example_parses_and_plans_without_a_word_of_trouble(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     root = tmp_path / "new"
     run("init", "--example", "--project-dir", str(root))
     dbt = str(Path(sys.executable).with_name("dbt"))

@@ -21,10 +21,7 @@
   {% set order = dbt_af_k8s.order_terms(relation, columns, keys, [order_by] if order_by is string else order_by) %}
   {% set statements = dbt_af_k8s.deduplicate_sql(relation, columns, keys, order) %}
   {% set surplus = dbt_af_k8s.surplus_rows(relation, keys) %}
-  {% set counts = [] %}
-  {% for sql in statements if surplus > 0 %}
-    {% do counts.append(dbt_af_k8s.run_statement(sql)) %}
-  {% endfor %}
+  {% set counts = dbt_af_k8s.run_in_transaction(statements) if surplus > 0 else [] %}
   {#- A MERGE and a transaction also count the rows that they put back; the number from before is told for them. -#}
   {% set rows = counts[0] if counts | length == 1 and statements[0].startswith('delete') else surplus %}
   {% do dbt_af_k8s.log_result('deduplicate', model, relation, 'done', {'rows_deleted': rows}) %}

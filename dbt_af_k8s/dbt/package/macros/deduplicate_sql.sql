@@ -77,7 +77,10 @@ when not matched and changes.dbt_af_k8s_action = 'insert' then insert (
 {% endmacro %}
 
 
-{# Where neither is there: put the kept rows aside, delete all rows of their keys, put them back, in one transaction. #}
+{#-
+  Where neither is there: put the kept rows aside, delete all rows of their keys, put them back, in one transaction. It
+  is begun and ended by statements, because dbt leaves that out for connections that commit by themselves.
+-#}
 {% macro replace_in_transaction_sql(relation, columns, keys, order) %}
   {% set names = [] %}
   {% for column in columns %}

@@ -28,9 +28,7 @@
       {% do missing.append(name) %}
     {% endif %}
   {% endfor %}
-  {% for sql in statements %}
-    {% do dbt_af_k8s.run_statement(sql) %}
-  {% endfor %}
+  {% do dbt_af_k8s.run_in_transaction(statements) %}
   {% do dbt_af_k8s.log_result('persist_docs', model, relation, 'done', {
     'comments': statements | length, 'columns_missing': missing,
   }) %}

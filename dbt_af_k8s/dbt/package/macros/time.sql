@@ -12,8 +12,7 @@
     {% do exceptions.raise_compiler_error(
       "expiration_timeout must be a whole number of days from 1 to 365000, found '" ~ days ~ "'.") %}
   {% endif %}
-  {% set utc = modules.datetime.timezone.utc %}
-  {% set end = modules.datetime.datetime.fromisoformat(moment).astimezone(utc) %}
+  {% set end = modules.datetime.datetime.fromisoformat(moment).astimezone(modules.pytz.utc) %}
   {{ return(end - modules.datetime.timedelta(days=days | int)) }}
 {% endmacro %}
 

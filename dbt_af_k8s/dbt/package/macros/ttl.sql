@@ -28,9 +28,9 @@
       {% set predicate = predicate ~ '\n  and (' ~ additional_predicate ~ '\n)' %}
     {% endif %}
   {% endif %}
-  {% set rows = dbt_af_k8s.run_statement(dbt_af_k8s.ttl_sql(relation, predicate)) %}
+  {% set rows = dbt_af_k8s.run_in_transaction([dbt_af_k8s.ttl_sql(relation, predicate)]) %}
   {% do dbt_af_k8s.log_result('ttl', model, relation, 'done', {
-    'rows_deleted': rows,
+    'rows_deleted': rows[0],
     'cutoff': moment.isoformat() if moment is not none else none,
   }) %}
 {% endmacro %}

@@ -13,9 +13,7 @@
     {{ return('') }}
   {% endif %}
   {% do dbt_af_k8s.require_table(operation, model, relation) %}
-  {% for sql in statements(relation, node) %}
-    {% do dbt_af_k8s.run_statement(sql) %}
-  {% endfor %}
+  {% do dbt_af_k8s.run_outside_transaction(statements(relation, node)) %}
   {% do dbt_af_k8s.log_result(operation, model, relation, 'done') %}
 {% endmacro %}
 

@@ -1,0 +1,128 @@
+"""`dbt-af-k8s run`, through real Airflow and real dbt on DuckDB."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import psutil
+import pytest
+from shop_on_disk import Shop, run
+
+PROJECT = {
+    "dbt_project.yml": """
+name: shop
+version: "1.0"
+profile: shop
+models: {shop: {+materialized: table}}
+""",
+    "profiles.yml": "shop: {target: dev, outputs: {dev: {type: duckdb, path: shop.duckdb}}}\n",
+    "seeds/sales/orders.csv": "order_id,amount\n1,10\n2,20\n",
+    "models/finance/revenue.sql": """
+select sum(amount) as revenue, '{{ var("start_dttm") }}' as began, '{{ var("end_dttm") }}' as ended
+from {{ ref("orders") }}
+""",
+    "models/broken/bad.sql": "select * from {{ ref('revenue') }} where no_such_column = 1\n",
+    "models/broken/after_bad.sql": "select * from {{ ref('bad') }}\n",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A parsed dbt project of three daily domains, the last of which cannot be built."""
+    root = tmp_path_factory.mktemp("run") / "shop"
+    for name, text in PROJECT.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    vars_of_parsing = '{"start_dttm": "", "end_dttm": ""}'
+    argv = [dbt, "parse", "--quiet", "--profiles-dir", ".", "--vars", vars_of_parsing]
+    subprocess.run(argv, cwd=root, check=True)
+    return root
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_upstream_runs_first_and_nobody_elses_airflow_is_touched(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "own"))
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/own/airflow.db")
+    where = ("--project-dir", str(project))
+    result = run("run", "finance__daily", "--date", "2026-01-12", "--with-upstream", "--format", "json", *where)
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["succeeded"]
+    assert [(step["dag_id"], step["state"]) for step in answer["runs"]] == [
+        ("sales__daily", "success"),
+        ("finance__daily", "success"),
+    ]
+    states = {task["task_id"]: task["state"] for step in answer["runs"] for task in step["tasks"]}
+    assert states == {"orders": "success", "revenue": "success", "wait__orders": "passed-over"}
+    assert not (tmp_path / "own").exists()
+    with duckdb.connect(str(project / "shop.duckdb"), read_only=True) as connection:
+        assert connection.execute("select revenue, began, ended from revenue").fetchall() == [
+            (30, "2026-01-11T00:00:00+00:00", "2026-01-12T00:00:00+00:00")
+        ]
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_a_task_that_fails_is_shown_with_its_reason(project: Path) -> None:
+    result = run("run", "broken__daily", "--date", "2026-01-12", "--project-dir", str(project))
+    assert result.exit_code == 1
+    assert "✗" in result.stdout
+    assert "no_such_column" in result.stdout
+    assert "after_bad  not run: a task before it failed" in result.stdout
+    assert "Not waited for: finance__daily.revenue" in result.stdout
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_ctrl_c_stops_dbt_and_all_that_would_follow(project: Path) -> None:
+    log = project / "target" / "dbt_af_k8s" / "airflow" / "run.log"
+    log.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "dbt_af_k8s", "run", "broken__daily", "--project-dir", str(project)]
+    program = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with program:
+        deadline = time.monotonic() + 120
+        while not (log.exists() and "dbt run model.shop.bad" in log.read_text()):
+            assert time.monotonic() < deadline
+            assert program.poll() is None
+            time.sleep(0.2)
+        os.killpg(program.pid, signal.SIGINT)
+        out, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert err == "Stopped.\n"
+    assert "after_bad" not in out
+    assert [line for line in map(_command_line, psutil.process_iter()) if str(project) in line] == []
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("sales__dayly",), "Did you mean `sales__daily`"),
+        (("sales__daily", "--date", "soon"), "--date is no date that can be read: 'soon'"),
+        (("sales__daily", "--date", "9999-12-31T23:59:59-23:00"), "--date is no date that can be read"),
+    ],
+)
+def test_usage(shop: Shop, argv: tuple[str, ...], message: str) -> None:
+    result = shop.run("run", *argv)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.split())
