@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from dbt_af_k8s.plan.values import DagPlan, Plan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.values import Control, DagPlan, Plan, TaskKind, TaskPlan
 
 #: Airflow's rule for ids of DAGs and tasks (`validate_key`); ids of groups may have no dots (`validate_group_key`).
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
@@ -55,7 +55,7 @@ def _task(task: TaskPlan, ids: set[str]) -> Iterator[str]:
             yield f"its upstream `{up}` does not exist"
     for up in _repeated(task.upstream):
         yield f"its upstream `{up}` is named twice"
-    if task.kind in _ONE_NODE and len(task.nodes) != 1:
+    if task.kind in _ONE_NODE and task.control is not Control.RUN_SELECTION and len(task.nodes) != 1:
         yield f"a `{task.kind}` task runs one node, this one {len(task.nodes)}"
     if task.kind is TaskKind.TEST and not task.nodes:
         yield "a `test` task without tests"
