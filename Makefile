@@ -40,7 +40,7 @@ check: $(READY) ## Format, lint, types, import contracts
 
 # Minutes that each part may take on 2 cores stand beside it; together they stay under 20.
 test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
-	$(PURE)/bin/python -m pytest -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
+	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" # 8
 	$(BIN)/python -m pytest -m scheduler # 6: one scheduler for all
 

@@ -22,12 +22,12 @@ BIN = Path(sys.executable).parent
 DATABASE = PROJECT / "target" / "demo.duckdb"
 MAP = PROJECT / "target" / "domains.html"
 
-#: A Monday. Each DAG runs for the last interval of its schedule that ends by this day's noon.
-DAY = "2026-01-12"
+#: Monday, seven o'clock in Berlin. Each DAG runs for the last interval of its schedule that has ended by then.
+NOW = "2026-01-12T06:00:00+00:00"
 
 RESULTS = {
-    "What the last hour of Sunday brought (web, hourly)": """
-        select visit_hour, channel, visits from visits_by_hour order by visit_hour desc, channel limit 3""",
+    "The newest visits (web, hourly)": """
+        select visit_hour, channel, visits from visits_by_hour order by visit_hour desc, channel limit 4""",
     "Sunday by channel (sales, daily, after all 24 hours of web)": """
         select channel, visits, orders, value_eur from conversion
         where visit_date = '2026-01-11' order by visits desc, channel""",
@@ -68,10 +68,10 @@ def show(title: str, query: str) -> None:
     """Print the rows of a query as a table."""
     with duckdb.connect(str(DATABASE), read_only=True) as connection:
         answer = connection.execute(query)
-        table = Table(*(column[0] for column in answer.description or ()), title=title, title_justify="left")
+        table = Table(*(column[0] for column in answer.description or ()))
         for row in answer.fetchall():
             table.add_row(*(str(value) for value in row))
-    console.print()
+    console.print(f"\n[bold]{title}[/]")
     console.print(table)
 
 
@@ -87,13 +87,12 @@ def main() -> None:
     run("dbt-af-k8s", "plan")
     dags = in_order(plan()["dags"])
     console.rule(f"3. Airflow runs {len(dags)} DAGs, one interval each")
-    for dag_id in dags:
-        run("dbt-af-k8s", "run", dag_id, "--date", DAY)
+    run("dbt-af-k8s", "run", *dags, "--date", NOW)
     console.rule("4. The rows that came out")
     for title, query in RESULTS.items():
         show(title, query)
     console.rule("5. The map of the domains")
-    run("dbt-af-k8s", "graph", "--domains", "--output", str(MAP))
+    run("dbt-af-k8s", "graph", "--output", str(MAP.relative_to(PROJECT)))
     console.print(
         f"\nDone in {time.monotonic() - began:.0f} seconds. Have a look at\n"
         f"  {MAP.relative_to(PROJECT.parent)}  the domains and who waits for whom, in a browser\n"

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from dbt_af_k8s.plan.values import Plan
 
 
+#: DAGs waited for that the table names; `--format json` has all.
+_MOST_WAITS = 6
+
+
 class Format(StrEnum):
     """How the plan is written."""
 
@@ -128,10 +132,17 @@ def _table(plan: "Plan") -> "Table":
             f"[name]{safe(row.dag_id)}[/]",
             f"[accent]{safe(row.schedule)}[/]" if row.schedule != "by hand" else "[soft]by hand[/]",
             "[error]broken: see check[/]" if row.is_broken else _runs(row.runs),
-            "\n".join(safe(dag_id) for dag_id in row.waits_for) or "[soft]nothing[/]",
+            _waits(row.waits_for),
             ", ".join(safe(target) for target in row.targets) or "[soft]-[/]",
         )
     return made
+
+
+def _waits(dag_ids: tuple[str, ...]) -> str:
+    """The DAGs waited for, a line each; the rest in a number where there are many."""
+    lines = [safe(dag_id) for dag_id in dag_ids[:_MOST_WAITS]]
+    more = len(dag_ids) - _MOST_WAITS
+    return "\n".join([*lines, f"[soft]and {more} more[/]"] if more > 0 else lines) or "[soft]nothing[/]"
 
 
 def _runs(counts: tuple[tuple[str, int], ...]) -> str:

@@ -80,14 +80,18 @@ def shop(make_project, selections_of):
 
 
 @pytest.fixture(scope="module")
-def built(shop):
+def built(shop, tmp_path_factory):
     """The model `ok`, built: the verdict, dbt's lines, and the files that came besides."""
+    temporary = tmp_path_factory.mktemp("temporary")
 
     def files() -> set[Path]:
-        return {*Path(tempfile.gettempdir()).glob("dbt_target_*"), *(shop.project.folder / "target").rglob("*")}
+        return {*temporary.iterdir(), *(shop.project.folder / "target").rglob("*")}
 
     before, lines = files(), []
-    return shop.run("run", "ok", lines=lines), lines, files() - before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        found = shop.run("run", "ok", lines=lines)
+    return found, lines, files() - before
 
 
 def test_a_model_is_built_for_its_interval_and_nothing_private_stays(shop, built):

@@ -24,6 +24,8 @@ def shape_violations(plan: Plan) -> Iterator[str]:
 
 
 def _dag(dag: DagPlan) -> Iterator[str]:
+    if dag.start_date.utcoffset() is None:
+        yield "its start date has no time zone"
     for task_id in _repeated(task.task_id for task in dag.tasks):
         yield f"two tasks are called `{task_id}`"
     ids = {task.task_id for task in dag.tasks}

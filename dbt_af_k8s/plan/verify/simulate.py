@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
+from zoneinfo import ZoneInfoNotFoundError
 
 from dbt_af_k8s.plan.values import Plan
 from dbt_af_k8s.plan.verify.ticks import DAY, HOUR, Span, Ticks, seconds
+from dbt_af_k8s.plan.verify.waiting import POLICIES
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
 
@@ -14,10 +16,13 @@ from dbt_af_k8s.schedule.values import Interval
 WaitedRuns: TypeAlias = Callable[[Calendar, str, Interval, datetime], tuple[Interval, ...]]
 
 _SPAN = 730 * DAY
+#: Start dates outside these years are taken for their ends: before, zones have odd seconds; after, dates run out.
+_FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 #: Runs that the shipped rule is asked about, over all pairs: proof must not make planning slow. Every pair gets its
 #: share, spread over the two years and thick around clock changes and the start dates.
 _ALL_RUNS = 4000
 _FEWEST_RUNS = 60
+_FEWEST_INTERVALS = 3
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,20 +48,33 @@ def calendar_violations(plan: Plan, waited_runs: WaitedRuns) -> Iterator[str]:
             Pair(wait.cron, wait.timezone, wait.start_date, wait.policy, dag.schedule, dag.timezone, dag.start_date)
             for dag in plan.dags
             for task in dag.tasks
-            if (wait := task.waits_for) is not None and dag.schedule is not None
+            if (wait := task.waits_for) is not None
+            and dag.schedule is not None
+            and wait.policy in POLICIES
+            and None not in (wait.start_date.utcoffset(), dag.start_date.utcoffset())
         }
     )
     ticks: dict[tuple[str, str, int], Ticks] = {}
     for pair in pairs:
-        yield from _pair(pair, waited_runs, ticks, max(_FEWEST_RUNS, _ALL_RUNS // len(pairs)))
+        begin = _begin(pair)
+        try:
+            for cron, zone in ((pair.up_cron, pair.up_zone), (pair.down_cron, pair.down_zone)):
+                if (cron, zone, begin) not in ticks:
+                    ticks[cron, zone, begin] = Ticks(cron, zone, begin, begin + _SPAN)
+        except (ValueError, ZoneInfoNotFoundError) as fault:
+            yield f"{pair}: a calendar cannot be read: {fault}"
+            continue
+        upstream = ticks[pair.up_cron, pair.up_zone, begin]
+        downstream = ticks[pair.down_cron, pair.down_zone, begin]
+        yield from _pair(pair, upstream, downstream, waited_runs, max(_FEWEST_RUNS, _ALL_RUNS // len(pairs)))
 
 
-def _pair(pair: Pair, waited_runs: WaitedRuns, ticks: dict[tuple[str, str, int], Ticks], budget: int) -> Iterator[str]:
-    begin = seconds(pair.down_start)
-    for cron, zone in ((pair.up_cron, pair.up_zone), (pair.down_cron, pair.down_zone)):
-        if (cron, zone, begin) not in ticks:
-            ticks[cron, zone, begin] = Ticks(cron, zone, begin, begin + _SPAN)
-    upstream, downstream = ticks[pair.up_cron, pair.up_zone, begin], ticks[pair.down_cron, pair.down_zone, begin]
+def _begin(pair: Pair) -> int:
+    return seconds(min(max(pair.down_start, _FIRST), _LAST))
+
+
+def _pair(pair: Pair, upstream: Ticks, downstream: Ticks, waited_runs: WaitedRuns, budget: int) -> Iterator[str]:
+    begin = _begin(pair)
     calendar, up_start = Calendar(pair.up_cron, pair.up_zone), seconds(pair.up_start)
     asked: set[Span] = set()
     for moment in _moments(begin, (*upstream.changes(), *downstream.changes()), up_start):
@@ -71,7 +89,7 @@ def _pair(pair: Pair, waited_runs: WaitedRuns, ticks: dict[tuple[str, str, int],
             yield f"{pair}: the run of {_told(interval)} {fault}"
             return
         budget -= 4 + len(expected)
-        if budget < 0:
+        if budget < 0 and len(asked) >= _FEWEST_INTERVALS:
             return
 
 
@@ -104,10 +122,10 @@ def _fault(expected: list[Span], found: tuple[Interval, ...], interval: Span) ->
 def _moments(begin: int, changes: tuple[int, ...], up_start: int) -> Iterator[int]:
     """Where to look, the telling places first: the starts, the clock changes, then evenly over the two years."""
     end = begin + _SPAN
-    for place in (begin, max(begin, up_start)):
+    for place in sorted({begin, max(begin, up_start)}):
         yield from (place + step for step in (HOUR, DAY, 8 * DAY, 32 * DAY))
     for change in sorted({each for each in changes if begin < each < end}):
-        yield from (change + step * HOUR for step in (-2, 0, 1, 2, 3, 24, 27))
+        yield from (change + step * HOUR for step in (27, 33 * 24, 0, 1, 2, 3, -2, 24))
     for parts in (8, 61, 487):
         yield from (begin + part * _SPAN // parts for part in range(1, parts + 1))
 

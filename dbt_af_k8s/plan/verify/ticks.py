@@ -28,14 +28,15 @@ class Ticks:
 
     def __init__(self, cron: str, timezone: str, begin: int, end: int) -> None:
         fields = cron.upper().replace("?", "*").split()
-        self._offsets = _offsets(ZoneInfo(timezone), begin - 400 * DAY, end + 40 * DAY)
-        self._changes = [start for start, _ in self._offsets]
         self._times = _times_of_day(fields[0], fields[1])
         self._covers_every_hour = len({time // 60 for time in self._times}) == 24
         for years in _YEARS_BACK:
-            self._days = _days(fields, begin // DAY - years * 366, end // DAY + 40)
+            first = begin // DAY - years * 366
+            self._days = _days(fields, first, end // DAY + 40)
             if bisect_left(self._days, begin // DAY) * len(self._times) > 8:
                 break
+        self._offsets = _offsets(ZoneInfo(timezone), (first - 2) * DAY, end + 40 * DAY)
+        self._changes = [start for start, _ in self._offsets]
 
     def row(self, after: int, until: int) -> list[Span]:
         """The intervals that end after one moment and not after another."""

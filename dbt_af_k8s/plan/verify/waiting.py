@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dbt_af_k8s.plan.values import DagPlan, Plan, TaskPlan, WaitsFor
 from dbt_af_k8s.plan.verify.places import Places
 
-_POLICIES = ("last", "all")
+#: What a wait may ask for.
+POLICIES = ("last", "all")
 
 
 def wait_violations(plan: Plan, places: Places) -> Iterator[str]:
@@ -20,7 +21,7 @@ def wait_violations(plan: Plan, places: Places) -> Iterator[str]:
 def _wait(dag: DagPlan, task: TaskPlan, wait: WaitsFor, places: Places) -> Iterator[str]:
     if dag.schedule is None:
         yield "is in a DAG without schedule, whose runs have no place in a calendar"
-    if wait.policy not in _POLICIES:
+    if wait.policy not in POLICIES:
         yield f"has the policy `{wait.policy}`, which is none"
     if task.poke is not None and task.poke <= 0:
         yield f"looks every {task.poke} seconds"

@@ -1,0 +1,119 @@
+"""`make docs`: write the reference pages that the code itself can tell, and check every link.
+
+The settings come from `dbt_af_k8s.config.schema`, the command line from its own help, the issue codes from the source.
+A test compares the pages in the repository with what this program writes.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+
+import yaml
+from issue_codes import find_codes
+from pages import DOCS, ROOT, all_pages, broken_links
+
+_MADE = "<!-- made by docs/generate.py; `make docs` writes it again -->\n\n"
+_NODE_PART = "# Node settings\n"
+
+
+def settings_page() -> str:
+    """`reference/settings.md`."""
+    from dbt_af_k8s.config.schema import settings_reference
+
+    text = settings_reference().partition(_NODE_PART)[0].rstrip()
+    heading = f"# Settings\n\n{_SCHEMA_HINT}"
+    return f"{_MADE}{text.replace('# Settings', heading, 1)}\n"
+
+
+def node_settings_page() -> str:
+    """`reference/node-settings.md`."""
+    from dbt_af_k8s.config.schema import settings_reference
+
+    text = settings_reference().partition(_NODE_PART)[2].strip()
+    return f"{_MADE}{_NODE_PART}\n{_WHERE_NODE_SETTINGS}\n\n{text}\n"
+
+
+_SCHEMA_HINT = """\
+Put `# yaml-language-server: $schema=...` with the path of [settings.schema.json](settings.schema.json) on the first
+line, and an editor that knows JSON schema checks the file while you write."""
+_WHERE_NODE_SETTINGS = """\
+For each setting the first place that has it wins: `config.meta.dbt_af_k8s`, then `config.meta`, then bare `config`
+(dbt-af's way; newer versions of dbt warn of it, or refuse it, with some adapters). `node_settings.places` of the
+[settings](settings.md) changes the order; `node_settings.ignore` names keys that mean something else in your project.
+
+In `dbt_project.yml`, `+meta` gives them to a whole folder. dbt merges `meta` key by key, and the more special one wins.
+
+A key of `meta.dbt_af_k8s` that is not known is an error. The other two places are shared with other tools, so there a
+value whose shape cannot be meant for us is passed over with a warning."""
+
+
+def schema_file() -> str:
+    """`reference/settings.schema.json`."""
+    from dbt_af_k8s.config.schema import settings_json_schema
+
+    return json.dumps(settings_json_schema(), indent=2) + "\n"
+
+
+def command_line_page() -> str:
+    """`reference/command-line.md`."""
+    from dbt_af_k8s.cli.reference import reference_markdown
+
+    return _MADE + reference_markdown()
+
+
+def issue_meanings() -> dict[str, dict[str, str]]:
+    """What a person wrote about each code: `wrong`, `fix`, and `severity` where the source leaves it open."""
+    found: dict[str, dict[str, str]] = yaml.safe_load((DOCS / "issue_meanings.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def issue_codes_page() -> str:
+    """`reference/issue-codes.md`."""
+    severities = find_codes(ROOT / "dbt_af_k8s").severities
+    meanings = issue_meanings()
+    lines = [
+        "# Issue codes",
+        "",
+        "Every problem that the library tells has a code. Codes are stable; messages may get better words. An error",
+        "makes `dbt-af-k8s check` and `plan` end with exit code 1, a warning does not. What an error breaks is told",
+        "in [Broken domains](../explanation/broken-domains.md).",
+        "",
+        "| code | severity | what is wrong | what to do |",
+        "|---|---|---|---|",
+    ]
+    for code in sorted(severities):
+        meaning = meanings.get(code, {"wrong": "", "fix": ""})
+        how_bad = meaning.get("severity") or " or ".join(sorted(severities[code]))
+        lines.append(f"| `{code}` | {how_bad} | {meaning['wrong']} | {meaning['fix']} |")
+    return _MADE + "\n".join(lines) + "\n"
+
+
+#: Files below docs/ and what writes them.
+PAGES: Mapping[str, Callable[[], str]] = {
+    "reference/settings.md": settings_page,
+    "reference/settings.schema.json": schema_file,
+    "reference/node-settings.md": node_settings_page,
+    "reference/command-line.md": command_line_page,
+    "reference/issue-codes.md": issue_codes_page,
+}
+
+
+def main() -> None:
+    """Write all pages; end with 1 where a link leads nowhere."""
+    for name, make in PAGES.items():
+        path = DOCS / name
+        text = make()
+        changed = not path.exists() or path.read_text(encoding="utf-8") != text
+        if changed:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        print(f"{'written  ' if changed else 'unchanged'}  docs/{name}")
+    pages = all_pages()
+    broken = broken_links(pages)
+    links = sum(1 for page in pages for _ in page.links())
+    print("\n".join(broken) if broken else f"{links} links on {len(pages)} pages lead somewhere")
+    sys.exit(1 if broken else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The codes of all problems, read from the source, so that the reference has whatever the code can say, and no more."""
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: Calls that make a problem, and its severity. The code is the first argument.
+_MAKERS = {"error": "error", "warning": "warning", "ScheduleError": "error"}
+_CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@dataclass(slots=True)
+class FoundCodes:
+    """Codes with the severities that they can have, and places where only running the code would tell."""
+
+    severities: dict[str, set[str]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+
+def find_codes(package: Path) -> FoundCodes:
+    """Read every module of the package."""
+    found = FoundCodes()
+    for path in sorted(package.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        _Finder(tree, path.relative_to(package).as_posix(), found).visit(tree)
+    return found
+
+
+class _Finder(ast.NodeVisitor):
+    """Walks one module; knows what the function at hand assigns to names, and the module's constants."""
+
+    def __init__(self, tree: ast.Module, file: str, found: FoundCodes) -> None:
+        self._file = file
+        self._found = found
+        self._constants = _constants(tree.body)
+        self._assigned: dict[str, list[ast.expr]] = {}
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        outer, self._assigned = self._assigned, _assigned(node)
+        self.generic_visit(node)
+        self._assigned = outer
+
+    def visit_Call(self, node: ast.Call) -> None:
+        severities = self._severities(node.func)
+        # An attribute (`fault.code`) passes on a code that was named where the fault was made.
+        if severities and node.args and not isinstance(node.args[0], ast.Attribute):
+            codes = [text for text in self._texts(node.args[0]) if _CODE.fullmatch(text)]
+            for code in codes:
+                self._found.severities.setdefault(code, set()).update(severities)
+            if not codes:
+                self._found.unread.append(f"{self._file}:{node.lineno}")
+        self.generic_visit(node)
+
+    def _severities(self, called: ast.expr) -> set[str]:
+        """What a call makes; empty where it makes no problem. A function may call its maker by a name of its own."""
+        if not isinstance(called, ast.Name):
+            return set()
+        names = {called.id} | {given.id for given in self._assigned.get(called.id, []) if isinstance(given, ast.Name)}
+        return {_MAKERS[name] for name in names if name in _MAKERS}
+
+    def _texts(self, value: ast.expr) -> list[str]:
+        """The texts that an expression can be."""
+        match value:
+            case ast.Constant(value=str(text)):
+                return [text]
+            case ast.IfExp(body=yes, orelse=no):
+                return [*self._texts(yes), *self._texts(no)]
+            case ast.Subscript(value=ast.Name(id=name)):
+                return self._constants.get(name, [])
+            case ast.Name(id=name) if name in self._assigned:
+                return [text for given in self._assigned[name] for text in self._texts(given)]
+            case ast.Name(id=name):
+                return self._constants.get(name, [])
+            case _:
+                return []
+
+
+def _assigned(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
+    """What a function assigns to each plain name, alone or in a pair."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found.setdefault(name, []).append(value)
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                for each, value in zip(names, values, strict=False):
+                    if isinstance(each, ast.Name):
+                        found.setdefault(each.id, []).append(value)
+    return found
+
+
+def _constants(body: Sequence[ast.stmt]) -> dict[str, list[str]]:
+    """The texts in the constants of a module: a text, or the values of a mapping."""
+    found: dict[str, list[str]] = {}
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                found[name] = [text]
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict(values=values)):
+                found[name] = [str(value.value) for value in values if isinstance(value, ast.Constant)]
+    return found

@@ -1,0 +1,6 @@
+"""The pages' own tools lie beside the pages."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
