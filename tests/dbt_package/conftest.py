@@ -20,7 +20,10 @@ def warehouse(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         login = f"host: {server.host}, port: {server.port}, user: {server.user}, pass: '', dbname: postgres"
         postgres = f"type: postgres, schema: main, threads: 1, {login}"
         write_project(project, f"postgres: {{{postgres}}}, other: {{{postgres}, autocommit: true}}")
-        server.run('create schema main; create schema "main_Mixed Case"; alter role postgres set search_path = main')
+        # pytest makes this fixture anew whenever it has been at the other warehouse in between.
+        for schema in ('"main_Mixed Case"', "main"):
+            server.run(f"drop schema if exists {schema} cascade; create schema {schema}")
+        server.run("alter role postgres set search_path = main")
     else:
         server = None
         file = "type: duckdb, path: shop.duckdb, threads: 1, settings: {TimeZone: America/New_York}"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -221,6 +222,18 @@ def test_the_support_table_is_whole_and_gives_reasons() -> None:
     proven = {row.adapter for row in SUPPORT_TABLE if row.support is Support.SUPPORTED}
     assert proven == {"duckdb", "postgres"}
     assert support("ttl", "athena").support is Support.UNKNOWN_ADAPTER
+
+
+def test_the_page_says_what_the_table_says() -> None:
+    """The columns of the page are the operations, its rows the adapters."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "maintenance.md"
+    lines = [line.strip("|").split("|") for line in page.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"]
+    cells = {line[0].strip(" `"): [cell.strip() for cell in line[1:]] for line in lines}
+    order = ("ttl", "deduplicate", "vacuum", "optimize", "persist_docs")
+    words = {Support.SUPPORTED: ("proven",), Support.UNPROVEN: ("unproven",), Support.UNSUPPORTED: ("does ",)}
+    for row in SUPPORT_TABLE:
+        cell = cells[row.adapter][order.index(row.operation)]
+        assert cell.startswith(words[row.support]), (row, cell)
 
 
 def test_unproven_operations_are_told_once() -> None:
