@@ -60,7 +60,7 @@ def dbt_dags(
             compiled = load_dags(request, os.environ, only=asked)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
-        return {dag.dag_id: emit_dag(dag, project) for dag in compiled.dags}
+        return {dag.dag_id: emit_dag(dag, project, request) for dag in compiled.dags}
 
 
 def _folder_of_caller() -> Path:

@@ -57,8 +57,7 @@ def _task(task: TaskPlan, ids: set[str]) -> Iterator[str]:
             yield f"its upstream `{up}` does not exist"
     for up in _repeated(task.upstream):
         yield f"its upstream `{up}` is named twice"
-    is_open = task.control is Control.RUN_SELECTION
-    if task.kind in _ONE_NODE and len(task.nodes) != 1 and not is_open:
+    if task.kind in _ONE_NODE and task.control is not Control.RUN_SELECTION and len(task.nodes) != 1:
         yield f"a `{task.kind}` task runs one node, this one {len(task.nodes)}"
     if task.kind is TaskKind.TEST and not task.nodes:
         yield "a `test` task without tests"
