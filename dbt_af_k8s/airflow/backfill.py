@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
@@ -13,13 +13,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator, span_text
 from dbt_af_k8s.dbt.run_options import term_problems
 from dbt_af_k8s.errors import DbtAfK8sError, FormError, ProjectError, UsageError
-from dbt_af_k8s.plan.backfill_choice import choose_nodes
 from dbt_af_k8s.plan.backfill_form import BackfillForm, next_form, read_backfill_form, this_chain
-from dbt_af_k8s.plan.build import Build
-from dbt_af_k8s.plan.project import build_project
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.schedule.chunks import first_chunk
 from dbt_af_k8s.schedule.values import Interval
+
+if TYPE_CHECKING:
+    from dbt_af_k8s.plan.build import Build
 
 #: Longest part of the first run's id that the ids of the following chunks begin with; Airflow allows 250 letters.
 _LONGEST_ORIGIN = 180
@@ -58,6 +58,9 @@ class BackfillChooseOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Settle what this run does."""
+        # Planning is imported where it is done: a parse of the DAG file needs none of it.
+        from dbt_af_k8s.plan.project import build_project
+
         values = context.get("params") or {}
         try:
             built = build_project(self.request, os.environ)
@@ -88,8 +91,10 @@ class BackfillChooseOperator(BaseOperator):
             else {"run_id": chunk_run_id(chain.of, chain.number + 1, chunk.end), "form": following},
         }
 
-    def _read(self, values: Mapping[str, Any], built: Build) -> tuple[BackfillForm, frozenset[str]]:
+    def _read(self, values: Mapping[str, Any], built: "Build") -> tuple[BackfillForm, frozenset[str]]:
         """The form and the nodes that it selects. `FormError` with what is wrong with either."""
+        from dbt_af_k8s.plan.backfill_choice import choose_nodes
+
         form = None
         problems: tuple[str, ...] = ()
         try:
