@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator
-from dbt_af_k8s.config.read import read_dbt_project, read_profile
 from dbt_af_k8s.config.settings import Profile
 from dbt_af_k8s.errors import FormError, ProjectError, UsageError
 from dbt_af_k8s.plan.run_model_form import RunModelForm, read_run_model_form
@@ -50,6 +49,9 @@ class DbtSelectionOperator(DbtOperator):
         return interval, form
 
     def _profile(self) -> Profile:
+        # Reading profiles takes libraries that a parse of the DAG file does not need.
+        from dbt_af_k8s.config.read import read_dbt_project, read_profile
+
         root = self.project.project_dir
         environment = {**os.environ, **dict(self.invocation.env)}
         profile, _ = read_profile(
