@@ -1,13 +1,17 @@
 """`dbt-af-k8s check`: everything that is wrong with the project, at once."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.stale import stale_manifest
 from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, write_json
 from dbt_af_k8s.errors import Issue, ProjectError
+
+if TYPE_CHECKING:
+    from dbt_af_k8s.plan.build import Build
 
 
 class Format(StrEnum):
@@ -31,22 +35,32 @@ def check(
     """
     where = Where(project_dir, profiles_dir, target, manifest, config)
     try:
-        plan = where.build().plan
+        built = where.build()
     except ProjectError as reason:
         if output_format is Format.JSON:
             _write(None, reason.issues)
             raise typer.Exit(2) from reason
         raise
+    plan = built.plan
+    issues = (*plan.issues, *_stale(where, built))
     if output_format is Format.JSON:
-        _write(plan.project, plan.issues)
-    elif plan.issues:
-        print_issues(plan.issues)
+        _write(plan.project, issues)
+    elif issues:
+        print_issues(issues)
     else:
         nodes = len({node for dag in plan.dags for task in dag.tasks for node in task.nodes})
         told = f"{counted(nodes, 'node')} in {counted(len(plan.dags), 'DAG')}"
         console().print(f"[fine]✓[/] Nothing wrong in [name]{safe(plan.project)}[/]: {told}.")
-    if any(issue.is_error for issue in plan.issues):
+    if any(issue.is_error for issue in issues):
         raise typer.Exit(1)
+
+
+def _stale(where: Where, built: "Build") -> tuple[Issue, ...]:
+    from dbt_af_k8s.plan.project import manifest_path
+
+    request = where.request()
+    own = [node.file for node in built.inputs.manifest.nodes.values() if node.package == built.inputs.project]
+    return stale_manifest(request.project_dir, manifest_path(request, built.inputs.target_path), own)
 
 
 def _write(project: str | None, issues: tuple[Issue, ...]) -> None:

@@ -18,6 +18,8 @@ class PlanInputs:
     profile: Profile
     #: dbt's `--target`: stands before every default, after what a node or a purpose names.
     target: str | None = None
+    #: Folder of dbt's artefacts, relative to the project.
+    target_path: str = "target"
     #: Issues found while reading; those without a node concern the project as a whole.
     issues: tuple[Issue, ...] = ()
     #: Name of the settings file, for issues about settings.

@@ -101,6 +101,7 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
         settings=settings,
         profile=profile[0],
         target=request.target,
+        target_path=project.target_path,
         issues=(*faults, *issues, *project.issues, *profile[1], *manifest.issues),
         settings_file=settings_file,
     )

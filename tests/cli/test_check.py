@@ -1,6 +1,7 @@
 """`dbt-af-k8s check`."""
 
 import json
+import os
 from pathlib import Path
 
 from shop_on_disk import Shop, run
@@ -82,3 +83,18 @@ def test_unknown_option(shop: Shop) -> None:
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "--project-dir" in result.stderr
+
+
+def test_a_manifest_older_than_the_project_is_told(shop: Shop) -> None:
+    folder = shop.root / "models" / "sales"
+    folder.mkdir(parents=True)
+    for name in ("orders.sql", "new.sql"):
+        (folder / name).write_text("select 1")
+        os.utime(folder / name, (1, 1))
+    for name in ("dbt_project.yml", "target/manifest.json"):
+        os.utime(shop.root / name, (1_000, 1_000))
+    assert shop.json("check")["issues"] == []
+    os.utime(folder / "new.sql", (2_000, 2_000))
+    (issue,) = shop.json("check")["issues"]
+    assert (issue["code"], issue["severity"]) == ("stale-manifest", "warning")
+    assert "models/sales/new.sql" in issue["message"]
