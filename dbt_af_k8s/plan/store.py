@@ -108,8 +108,9 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
 
 
 def _read_settings(request: PlanRequest, faults: list[Issue]) -> tuple[Settings, str, tuple[Issue, ...]]:
+    issues: tuple[Issue, ...] = ()
     if isinstance(request.config, Config):
-        written, file, issues = request.config, "Config", ()
+        written, file = request.config, "Config"
     else:
         path = request.config
         read = _attempt(lambda: read_settings(path, project_dir=request.project_dir), faults)

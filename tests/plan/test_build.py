@@ -2,12 +2,12 @@
 
 import pytest
 from building import PROFILE, build_of, inputs_of, model, plan_of, project, seed, snapshot, source, tasks_of, test
-from dbt_af_k8s.plan.verify import verify
 
 from dbt_af_k8s.config.settings import Profile
 from dbt_af_k8s.manifest.values import Other
 from dbt_af_k8s.plan.build import build, build_plan
 from dbt_af_k8s.plan.values import DagKind, Plan, TaskKind
+from dbt_af_k8s.plan.verify import verify
 
 
 def dag_ids(plan: Plan) -> list[str]:

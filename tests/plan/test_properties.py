@@ -3,7 +3,6 @@
 import random
 
 from building import inputs_of, settings_of
-from dbt_af_k8s.plan.verify import verify
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from projects import manifests
@@ -12,6 +11,7 @@ from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.build import build_plan
 from dbt_af_k8s.plan.codec import from_json, to_json
 from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.verify import verify
 
 SETTINGS = st.fixed_dictionaries(
     {},
