@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 findings, 2 usage or unreadable input, 70 a fault of this 
 import io
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -16,7 +17,9 @@ from dbt_af_k8s.cli.check import check
 from dbt_af_k8s.cli.explain import explain
 from dbt_af_k8s.cli.graph import graph
 from dbt_af_k8s.cli.init import init
+from dbt_af_k8s.cli.package import package_install
 from dbt_af_k8s.cli.plan import plan
+from dbt_af_k8s.cli.pools import pools
 from dbt_af_k8s.cli.run import run
 from dbt_af_k8s.cli.terminal import console, print_issues, safe
 from dbt_af_k8s.cli.waits import waits
@@ -80,7 +83,10 @@ def _tell_fault(reason: Exception) -> None:
 
 
 HELP = "A dbt project as Airflow DAGs: one per domain and schedule, each node where its target says."
-COMMANDS = (plan, check, explain, waits, graph, run, init)
+COMMANDS = (plan, check, explain, waits, graph, run, pools, init)
+#: Commands of two words, by their first and second one.
+GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {"package": {"install": package_install}}
+GROUP_HELP = {"package": "The dbt package with the maintenance macros."}
 
 app = typer.Typer(
     cls=_Program,
@@ -94,6 +100,13 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command(no_args_is_help=False)(command)
+for word, commands in GROUPS.items():
+    group = typer.Typer(no_args_is_help=True, help=GROUP_HELP[word])
+    for second, subcommand in commands.items():
+        group.command(second, no_args_is_help=False)(subcommand)
+    # A group with one command keeps its second word.
+    group.callback()(lambda: None)
+    app.add_typer(group, name=word)
 
 
 def _print_version(asked: bool) -> None:
