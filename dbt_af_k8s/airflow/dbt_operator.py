@@ -209,7 +209,8 @@ def command_text(invocation: DbtInvocation) -> str:
     """What dbt is asked to do, for a person."""
     nodes = ", ".join(node.unique_id for node in invocation.nodes)
     target = f" on target {invocation.target}" if invocation.target else ""
-    return f"dbt {invocation.verb} {nodes}{target}"
+    operation = f" {invocation.operation}" if invocation.operation else ""
+    return f"dbt {invocation.verb}{operation} {nodes}{target}"
 
 
 def span_text(interval: Interval) -> str:

@@ -68,6 +68,12 @@ def _freshness(asked: Asked) -> BaseOperator:
     return DbtFreshnessSensor(poke_interval=asked.task.poke, timeout=asked.task.timeout, **arguments)
 
 
+def _maintenance(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.maintenance import DbtMaintenanceOperator
+
+    return DbtMaintenanceOperator(not_while=asked.task.not_while, **_dbt_arguments(asked))
+
+
 def _wait(asked: Asked) -> BaseOperator:
     from dbt_af_k8s.airflow.wait import DbtWaitSensor
 
@@ -135,6 +141,7 @@ _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
         TaskKind.SNAPSHOT: _dbt,
         TaskKind.TEST: _dbt,
         TaskKind.FRESHNESS: _freshness,
+        TaskKind.MAINTENANCE: _maintenance,
         TaskKind.WAIT: _wait,
         TaskKind.ENDPOINT: _endpoint,
     }

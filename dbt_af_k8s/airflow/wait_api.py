@@ -42,6 +42,12 @@ class ExecutionApi:
             for some_dates, some_ids in _questions(dates, run_ids)
         )
 
+    def count_tasks(self, dag_id: str, task_id: str, *, states: Sequence[str]) -> int:
+        """How many instances of a task are in these states, over all runs of its DAG."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        return RuntimeTaskInstance.get_ti_count(dag_id=dag_id, task_ids=[task_id], states=list(states))
+
 
 def dag_trouble(dag_id: str) -> str | None:
     """Why no run of a DAG may come, where Airflow knows: it is paused, or not there. Answered in a worker only."""

@@ -18,7 +18,9 @@ from dbt_af_k8s.cli.compile import compile_plan
 from dbt_af_k8s.cli.explain import explain
 from dbt_af_k8s.cli.graph import graph
 from dbt_af_k8s.cli.init import init
+from dbt_af_k8s.cli.package import package_install
 from dbt_af_k8s.cli.plan import plan
+from dbt_af_k8s.cli.pools import pools
 from dbt_af_k8s.cli.run import run
 from dbt_af_k8s.cli.terminal import console, print_issues, safe
 from dbt_af_k8s.cli.waits import waits
@@ -90,8 +92,12 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "waits": waits,
     "graph": graph,
     "run": run,
+    "pools": pools,
     "init": init,
 }
+#: Commands of two words, by their first and second one.
+GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {"package": {"install": package_install}}
+GROUP_HELP = {"package": "The dbt package with the maintenance macros."}
 
 app = typer.Typer(
     cls=_Program,
@@ -105,6 +111,13 @@ app = typer.Typer(
 )
 for name, command in COMMANDS.items():
     app.command(name, no_args_is_help=False)(command)
+for word, commands in GROUPS.items():
+    group = typer.Typer(no_args_is_help=True, help=GROUP_HELP[word])
+    for second, subcommand in commands.items():
+        group.command(second, no_args_is_help=False)(subcommand)
+    # A group with one command keeps its second word.
+    group.callback()(lambda: None)
+    app.add_typer(group, name=word)
 
 
 def _print_version(asked: bool) -> None:

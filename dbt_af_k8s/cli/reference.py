@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from dbt_af_k8s.cli.main import COMMANDS, HELP
+from dbt_af_k8s.cli.main import COMMANDS, GROUPS, HELP
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ def reference_markdown() -> str:
     ]
     for name, command in COMMANDS.items():
         lines += ["", *_command(name, command)]
+    for word, commands in GROUPS.items():
+        for second, subcommand in commands.items():
+            lines += ["", *_command(f"{word} {second}", subcommand)]
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dbt_af_k8s.dbt.maintenance import MaintenanceOperation, run_operation_args
 from dbt_af_k8s.dbt.selection import select_argument
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
 
@@ -87,6 +88,29 @@ def selection_argv(
     return (dbt_program(invocation.executable), invocation.verb, *flags)
 
 
+def operation_argv(
+    invocation: DbtInvocation,
+    project: DbtProject,
+    *,
+    target_path: Path,
+    start: datetime,
+    end: datetime,
+    variables: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    """The dbt command that does one operation to one node; see `dbt_argv`. The operation's time is the interval's end.
+
+    ValueError where the invocation is not about one operation and one node.
+    """
+    (node,) = invocation.nodes
+    if invocation.operation is None:
+        raise ValueError(f"no operation is asked for: {invocation}")
+    macro, arguments = run_operation_args(
+        MaintenanceOperation(invocation.operation, invocation.options), node.unique_id, end
+    )
+    flags = _flags(invocation, project, target_path, _vars(variables or {}, start, end))
+    return (dbt_program(invocation.executable), invocation.verb, macro, "--args", _yaml(arguments), *flags)
+
+
 def _flags(invocation: DbtInvocation, project: DbtProject, target_path: Path, variables: str) -> tuple[str, ...]:
     return (
         *("--vars", variables),
@@ -109,7 +133,20 @@ def dbt_program(executable: str | None) -> str:
 
 def _vars(variables: Mapping[str, Any], start: datetime, end: datetime) -> str:
     interval = {START_VAR: _utc(start).isoformat(), END_VAR: _utc(end).isoformat()}
-    return json.dumps({**variables, **interval}, sort_keys=True)
+    return _yaml({**variables, **interval})
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    """JSON that is YAML, too, which is what dbt reads its arguments as.
+
+    JSON writes a letter beyond U+FFFF as two escapes, and YAML would read them as two letters that do not exist.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return "".join(letter if " " <= letter <= "~" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if ord(letter) <= 0xFFFF else f"\\U{ord(letter):08x}"
 
 
 def event_time(moment: datetime) -> str:

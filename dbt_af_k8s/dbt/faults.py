@@ -21,6 +21,8 @@ _SYNTAX_FAULTS = (
 #: First words of dbt's errors that come of the project's text alone.
 _COMPILE_FAULTS = ("Compilation Error", "Parsing Error")
 _RUNTIME_ERROR = "Runtime Error"
+#: What dbt 1.11 writes before the error of a macro that `dbt run-operation` ran (`RunningOperationCaughtError`).
+_OPERATION_HEADER = "Encountered an error while running operation: "
 
 
 def is_lasting_failure(status: str, message: str) -> bool:
@@ -34,6 +36,11 @@ def is_lasting_failure(status: str, message: str) -> bool:
         return True
     _, _, said = message.partition("\n")
     return any(pattern.search(said) for _, pattern in _SYNTAX_FAULTS)
+
+
+def is_lasting_operation(log: LogDigest) -> bool:
+    """Whether a macro that failed under `dbt run-operation` would fail so again: one of its errors says so."""
+    return any(is_lasting_failure("error", error.removeprefix(_OPERATION_HEADER)) for error in log.errors)
 
 
 def is_lasting_end(log: LogDigest) -> bool:

@@ -18,9 +18,8 @@ from dbt_af_k8s.config.wording import shown
 from dbt_af_k8s.dbt.maintenance_adapters import MACROS, Support, support
 from dbt_af_k8s.errors import Issue, error, warning
 from dbt_af_k8s.manifest.values import Node
+from dbt_af_k8s.names import DBT_PACKAGE
 
-#: Name of the dbt package with the macros.
-PACKAGE = "dbt_af_k8s"
 #: What a log line of a macro begins with, before its JSON.
 RESULT_PREFIX = "dbt_af_k8s result: "
 #: Most days of a TTL: a thousand years, so that no cutoff leaves the calendar.
@@ -159,7 +158,7 @@ def run_operation_args(operation: MaintenanceOperation, node: str, as_of: dateti
     options = {name: list(value) if isinstance(value, tuple) else value for name, value in operation.options}
     if operation.name == "ttl":
         options["as_of"] = as_of.astimezone(UTC).isoformat()
-    return f"{PACKAGE}.{operation.name}", {"model": node, **options}
+    return f"{DBT_PACKAGE}.{operation.name}", {"model": node, **options}
 
 
 def maintenance_result(message: str) -> dict[str, Any] | None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from dbt_af_k8s.dbt.maintenance import PACKAGE
 from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.names import DBT_PACKAGE
 
 #: What we wrote into a project: path in the package -> SHA-256 of its bytes, so that an update knows our files again.
 _RECORD = ".dbt_af_k8s.json"
@@ -36,7 +36,7 @@ def install_package(project_dir: Path) -> Path:
     Each file is written whole or not at all. UsageError where there is no dbt project, or where the folder holds
     anything that did not come from here or was changed since; then nothing is written.
     """
-    folder = project_dir / _install_path(project_dir) / PACKAGE
+    folder = project_dir / _install_path(project_dir) / DBT_PACKAGE
     if folder.is_symlink() and folder.resolve() == package_path():
         return folder  # `dbt deps` made this link from a `local:` line
     ours = _files(package_path())

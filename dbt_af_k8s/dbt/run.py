@@ -6,9 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dbt_af_k8s.dbt.command import dbt_argv, selection_argv
+from dbt_af_k8s.dbt.command import dbt_argv, operation_argv, selection_argv
 from dbt_af_k8s.dbt.freshness import FreshnessVerdict, judge_freshness, read_source_ages
 from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
+from dbt_af_k8s.dbt.maintenance import maintenance_result
+from dbt_af_k8s.dbt.operation import OperationVerdict, judge_operation
 from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess, ProcessEnd
 from dbt_af_k8s.dbt.results import Verdict, read_results, verdict, verdict_of_selection
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
@@ -20,9 +22,9 @@ OnLine = Callable[[LogLine], None]
 class DbtRun:
     """One try of one task. `stop` may be called from a signal handler or another thread while dbt works.
 
-    Each of `run`, `look` and `run_selection` starts one dbt process for the data interval `[start, end)` with a private
-    target folder, which is gone afterwards. `on_line` gets dbt's output as it comes; `timeout` is in seconds. They
-    raise `UsageError` where dbt cannot be started.
+    Each of `run`, `look`, `maintain` and `run_selection` starts one dbt process for the data interval `[start, end)`
+    with a private target folder, which is gone afterwards. `on_line` gets dbt's output as it comes; `timeout` is in
+    seconds. They raise `UsageError` where dbt cannot be started.
     """
 
     def __init__(self, invocation: DbtInvocation, project: DbtProject, *, environment: Mapping[str, str]) -> None:
@@ -79,6 +81,33 @@ class DbtRun:
         return self._dbt(
             argv, lambda path, *how: judge_freshness(source.unique_id, read_source_ages(path), *how), on_line, timeout
         )
+
+    def maintain(
+        self,
+        *,
+        start: datetime,
+        end: datetime,
+        on_line: OnLine,
+        variables: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> OperationVerdict:
+        """Do the operation of the invocation, whose verb is `run-operation`, to its only node."""
+        told: list[Mapping[str, Any]] = []
+
+        def listen(line: LogLine) -> None:
+            result = maintenance_result(line.message)
+            if result is not None:
+                told.append(result)
+            on_line(line)
+
+        def argv(target_path: Path) -> tuple[str, ...]:
+            return operation_argv(
+                self._invocation, self._project, target_path=target_path, start=start, end=end, variables=variables
+            )
+
+        (node,) = self._invocation.nodes
+        operation = self._invocation.operation or ""
+        return self._dbt(argv, lambda _, *how: judge_operation(operation, node.unique_id, told, *how), listen, timeout)
 
     def run_selection(
         self,

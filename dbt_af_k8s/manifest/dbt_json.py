@@ -96,6 +96,10 @@ class JsonGroup(_Lenient):
     owner: JsonOwner | None = None
 
 
+class JsonMacro(_Lenient):
+    """One entry of `macros`: that it is there is all that counts, and the SQL of hundreds of macros is dropped."""
+
+
 class JsonManifest(_Lenient):
     """The whole file."""
 
@@ -104,6 +108,7 @@ class JsonManifest(_Lenient):
     sources: dict[str, JsonSource] | None = None
     exposures: dict[str, JsonExposure] | None = None
     groups: dict[str, JsonGroup] | None = None
+    macros: dict[str, JsonMacro | None] | None = None
     unit_tests: dict[str, JsonOther] | None = None
     metrics: dict[str, JsonOther] | None = None
     semantic_models: dict[str, JsonOther] | None = None

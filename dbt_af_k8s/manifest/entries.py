@@ -1,7 +1,7 @@
 """Entries of the slim JSON shape -> the frozen values. Here the differences between dbt versions end."""
 
 import hashlib
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from dbt_af_k8s.manifest.dbt_json import (
@@ -15,6 +15,7 @@ from dbt_af_k8s.manifest.dbt_json import (
     JsonSource,
 )
 from dbt_af_k8s.manifest.values import Exposure, Node, Other, Source
+from dbt_af_k8s.names import DBT_PACKAGE
 
 
 def node_of(unique_id: str, entry: JsonNode) -> Node:
@@ -124,6 +125,12 @@ def group_owners_of(groups: Mapping[str, JsonGroup]) -> dict[str, str]:
         if told:
             owners.setdefault(name, told)
     return owners
+
+
+def own_macros_of(unique_ids: Iterable[str]) -> tuple[str, ...]:
+    """The macros of our own dbt package, by the unique_ids of all: `macro.dbt_af_k8s.ttl`."""
+    begin = f"macro.{DBT_PACKAGE}."
+    return tuple(sorted(key.removeprefix(begin) for key in unique_ids if key.startswith(begin)))
 
 
 def project_name_of(metadata: JsonMetadata, nodes: Mapping[str, Node]) -> str:

@@ -7,7 +7,15 @@ from pydantic import ValidationError
 
 from dbt_af_k8s.errors import Issue, ProjectError, error, warning
 from dbt_af_k8s.manifest.dbt_json import JsonHead, JsonManifest, JsonMetadata
-from dbt_af_k8s.manifest.entries import exposure_of, group_owners_of, node_of, others_of, project_name_of, source_of
+from dbt_af_k8s.manifest.entries import (
+    exposure_of,
+    group_owners_of,
+    node_of,
+    others_of,
+    own_macros_of,
+    project_name_of,
+    source_of,
+)
 from dbt_af_k8s.manifest.problems import WRITE_AGAIN, field_problems, json_problem, quoted
 from dbt_af_k8s.manifest.values import Exposure, Manifest, Node, Source
 
@@ -148,5 +156,6 @@ def _manifest(data: bytes, read: JsonManifest, version: int, issues: tuple[Issue
         exposures=exposures,
         others=others_of(read, strangers, taken=nodes.keys() | sources.keys() | exposures.keys()),
         group_owners=group_owners_of(read.groups or {}),
+        own_macros=None if read.macros is None else own_macros_of(read.macros),
         issues=issues,
     )

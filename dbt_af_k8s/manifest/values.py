@@ -140,5 +140,8 @@ class Manifest:
     others: Mapping[str, Other] = field(default_factory=dict)
     #: Names of dbt groups and their owner's name or e-mail, by group name.
     group_owners: Mapping[str, str] = field(default_factory=dict)
+    #: Names of the macros of our own dbt package, sorted; empty where the project does not have the package, None where
+    #: the manifest tells of no macro at all.
+    own_macros: tuple[str, ...] | None = None
     #: Warnings of the reader, such as a schema version newer than those it knows.
     issues: tuple[Issue, ...] = ()

@@ -7,7 +7,14 @@ import pytest
 
 pytestmark = pytest.mark.airflow
 
-HEAVY = ("networkx", "yaml", "jinja2", "dbt_af_k8s.plan.build", "dbt_af_k8s.config.written", "airflow.providers.cncf.kubernetes")
+HEAVY = (
+    "networkx",
+    "yaml",
+    "jinja2",
+    "dbt_af_k8s.plan.build",
+    "dbt_af_k8s.config.written",
+    "airflow.providers.cncf.kubernetes",
+)
 
 
 def test_building_dags_imports_no_planning() -> None:

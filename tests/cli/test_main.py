@@ -11,7 +11,7 @@ from shop_on_disk import Shop, run
 from dbt_af_k8s import __version__
 from dbt_af_k8s.cli.reference import reference_markdown
 
-COMMANDS = ("compile", "plan", "check", "explain", "waits", "graph", "run", "init")
+COMMANDS = ("compile", "plan", "check", "explain", "waits", "graph", "run", "pools", "init")
 
 
 def test_help_lists_the_commands_that_work() -> None:

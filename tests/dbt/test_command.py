@@ -7,8 +7,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 
-from dbt_af_k8s.dbt.command import dbt_argv, dbt_program
+from dbt_af_k8s.dbt.command import dbt_argv, dbt_program, operation_argv
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection
 
 ORDERS = DbtSelection("model.shop.orders", "model", "shop", ("shop", "orders"))
@@ -116,3 +117,40 @@ def test_the_program_is_the_one_beside_this_python_unless_named():
 def test_without_dbt_beside_python_the_path_decides(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert dbt_program(None) == "dbt"
+
+
+def test_an_operation_is_a_macro_with_arguments_and_no_selection():
+    options = (("additional_predicate", "note = 'ü🧹\x85'"), ("expiration_timeout", 2), ("key", "seen_at"))
+    words = operation_argv(
+        DbtInvocation("run-operation", (ORDERS,), target="prod", operation="ttl", options=options),
+        DbtProject(Path("/dbt/shop")),
+        target_path=Path("/tmp/target"),
+        start=datetime(2026, 3, 1, tzinfo=UTC),
+        end=datetime(2026, 3, 2, 2, tzinfo=ZoneInfo("Europe/Berlin")),
+    )
+    assert words[1:4] == ("run-operation", "dbt_af_k8s.ttl", "--args")
+    assert yaml.safe_load(words[4]) == {
+        "model": "model.shop.orders",
+        "as_of": "2026-03-02T01:00:00+00:00",
+        **dict(options),
+    }
+    assert words[4].isascii()
+    assert "--select" not in words
+    assert (value_of("--target", words), value_of("--target-path", words)) == ("prod", "/tmp/target")
+    assert "--no-partial-parse" in words
+
+
+def test_an_operation_without_its_name_is_refused():
+    with pytest.raises(ValueError, match="no operation"):
+        operation_argv(
+            DbtInvocation("run-operation", (ORDERS,)),
+            DbtProject(Path("/dbt/shop")),
+            target_path=Path("/tmp/target"),
+            start=datetime(2026, 3, 1, tzinfo=UTC),
+            end=datetime(2026, 3, 2, tzinfo=UTC),
+        )
+
+
+def test_variables_are_yaml_whatever_letters_are_in_them():
+    words = argv(DbtInvocation("run", (ORDERS,)), variables={"note": "ü🧹\x85\x7f\\u00fc"})
+    assert yaml.safe_load(value_of("--vars", words))["note"] == "ü🧹\x85\x7f\\u00fc"

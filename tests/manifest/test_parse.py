@@ -29,6 +29,24 @@ def test_a_newer_schema_is_read_with_a_warning(manifest_of_schema: Any) -> None:
     assert list(manifest.nodes) == ["model.shop.orders"]
 
 
+@pytest.mark.parametrize(
+    ("macros", "found"),
+    [
+        (None, None),
+        ({}, ()),
+        ({"macro.dbt.statement": {"macro_sql": "{% macro statement() %}"}, "macro.shop.ttl": {}}, ()),
+        ({"macro.dbt_af_k8s.vacuum": None, "macro.dbt_af_k8s.ttl": {"name": 3}, "macro.dbt.x": {}}, ("ttl", "vacuum")),
+    ],
+)
+def test_of_all_macros_only_the_names_of_our_own_are_kept(
+    manifest_json: Any, macros: dict[str, Any] | None, found: tuple[str, ...] | None
+) -> None:
+    document = json.loads(manifest_json.node("model.shop.orders").bytes()) | {"macros": macros}
+    assert parse_manifest(json.dumps(document).encode(), file="m.json").own_macros == found
+    del document["macros"]
+    assert parse_manifest(json.dumps(document).encode(), file="m.json").own_macros is None
+
+
 def test_an_older_schema_is_refused(manifest_of_schema: Any) -> None:
     with pytest.raises(ProjectError, match="manifest-too-old"):
         parse_manifest(manifest_of_schema(9).bytes(), file="m.json")

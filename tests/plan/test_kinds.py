@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from building import build_of, model, plan_of, seed, source, tasks_of, test
+from building import build_of, inputs_of, model, plan_of, project, seed, source, tasks_of, test
 
 from dbt_af_k8s.manifest.values import Source
+from dbt_af_k8s.plan.build import build
 from dbt_af_k8s.plan.values import Control, DagKind, TaskKind
 
 LIMITS = {"warn_after": {"count": 12, "period": "hour"}, "error_after": {"count": 1, "period": "day"}}
@@ -214,6 +215,35 @@ class TestMaintenance:
         plan = plan_of(model("a", meta={"maintenance": {"optimize_table": True}}))
         assert [issue.code for issue in plan.issues] == ["maintenance-unsupported"]
         assert plan.dag("sales__maintenance") is None
+
+    def test_one_run_at_a_time_and_none_for_days_gone_by(self) -> None:
+        settings = {"dags": {"catchup": True, "max_active_runs": 4}}
+        plan = plan_of(model("a", meta={"maintenance": {"vacuum_table": True}}), settings=settings)
+        upkeep, daily = plan.dag("sales__maintenance"), plan.dag("sales__daily")
+        assert (upkeep.catchup, upkeep.max_active_runs) == (False, 1)
+        assert (daily.catchup, daily.max_active_runs) == (True, 4)
+
+    @pytest.mark.parametrize(
+        ("macros", "told"),
+        [
+            (None, None),
+            (("deduplicate", "ttl", "vacuum"), None),
+            (("deduplicate",), "`ttl`, `vacuum`, and the manifest has an older copy of the dbt package"),
+            ((), "`ttl`, `vacuum`, and the manifest has no dbt package"),
+        ],
+    )
+    def test_without_the_macros_it_is_an_error_that_breaks_no_domain(
+        self, macros: tuple[str, ...] | None, told: str | None
+    ) -> None:
+        upkeep = {"ttl": {"key": "at", "expiration_timeout": 30}, "vacuum_table": True}
+        manifest = project(model("a", meta={"maintenance": upkeep}), model("b"), own_macros=macros)
+        plan = build(inputs_of(manifest)).plan
+        assert [issue.code for issue in plan.issues] == (["maintenance-package-missing"] if told else [])
+        assert all(issue.is_error and told is not None and told in issue.message for issue in plan.issues)
+        assert not any(dag.is_broken for dag in plan.dags)
+        assert set(tasks_of(plan, "sales__maintenance")) == {"ttl__a", "vacuum__a"}
+        plain = build(inputs_of(project(model("a"), own_macros=macros))).plan
+        assert plain.issues == ()
 
 
 class TestRunModel:

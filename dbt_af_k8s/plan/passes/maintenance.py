@@ -1,13 +1,13 @@
 """The maintenance DAG of each domain: the upkeep of what its nodes have built, one task per operation and node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from dbt_af_k8s.dbt.maintenance import MaintenanceOperation, maintenance_operations
 from dbt_af_k8s.dbt.maintenance_adapters import unproven_issues
 from dbt_af_k8s.dbt.values import DbtInvocation
-from dbt_af_k8s.errors import Issue
-from dbt_af_k8s.names import IdBook
+from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.names import DBT_PACKAGE, IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.airflow_fields import fields_of
 from dbt_af_k8s.plan.passes.choose_schedule import ScheduleBook
@@ -48,7 +48,20 @@ def decide_upkeep(inputs: PlanInputs, decisions: Decisions, left_out: Mapping[st
     for adapter in sorted(used):
         if adapter:
             issues.extend(unproven_issues(used[adapter], adapter))
+    issues.extend(_package_issues(inputs.manifest.own_macros, {name for names in used.values() for name in names}))
     return Upkeep(found, tuple(issues))
+
+
+def _package_issues(macros: Sequence[str] | None, used: Set[str]) -> tuple[Issue, ...]:
+    """An error where dbt would not find the macros. It breaks no domain: only the maintenance tasks would fail."""
+    missing = [] if macros is None else sorted(used - set(macros))
+    if not missing:
+        return ()
+    named = ", ".join(f"`{name}`" for name in missing)
+    have = "an older copy of the" if macros else "no"
+    message = f"Maintenance asks for {named}, and the manifest has {have} dbt package `{DBT_PACKAGE}` to do it."
+    fix = "Run `dbt-af-k8s package install` where the project is built, then `dbt parse`."
+    return (error("maintenance-package-missing", message, fix, key="maintenance"),)
 
 
 def maintenance_target(inputs: PlanInputs, decision: NodeDecision) -> TargetChoice:

@@ -85,6 +85,7 @@ def _dag(
     inputs: PlanInputs, dag: DagLayout, start: datetime, tasks: tuple[TaskPlan, ...], problems: tuple[Issue, ...]
 ) -> DagPlan:
     settings, is_backfill = inputs.settings.dags, dag.kind is DagKind.BACKFILL
+    is_upkeep = dag.kind is DagKind.MAINTENANCE
     return DagPlan(
         dag_id=dag.dag_id,
         kind=dag.kind,
@@ -93,8 +94,9 @@ def _dag(
         schedule_name=dag.schedule.name,
         timezone=dag.schedule.timezone,
         start_date=start,
-        catchup=settings.catchup,
-        max_active_runs=1 if is_backfill else settings.max_active_runs,
+        # The upkeep of today includes that of every day before.
+        catchup=settings.catchup and not is_upkeep,
+        max_active_runs=1 if is_backfill or is_upkeep else settings.max_active_runs,
         max_active_tasks=settings.max_active_tasks,
         tags=settings.tags,
         owner=settings.owner,

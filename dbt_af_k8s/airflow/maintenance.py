@@ -1,0 +1,115 @@
+"""Maintenance of one node's table: after a look whether anything is building it, one dbt operation."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError
+from dbt_af_k8s.airflow.wait_api import ExecutionApi
+from dbt_af_k8s.dbt.operation import OperationVerdict
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
+from dbt_af_k8s.errors import DbtAfK8sError
+from dbt_af_k8s.plan.values import TaskRef
+
+#: Rescheduling a sensor more often than this races with the executor and fails the task (seconds).
+_SHORTEST_RESCHEDULE = 60.0
+#: How often it looks, and how long it waits, by default (seconds).
+POKE_INTERVAL = 60.0
+TIMEOUT = timedelta(hours=6).total_seconds()
+#: States in which a task holds the table, or may at any moment: it runs, an executor has it, or it waits for its work
+#: to end elsewhere. One that is `scheduled` or `up_for_retry` has not begun.
+BUSY_STATES = ("queued", "running", "restarting", "deferred")
+
+
+class ModelBusyError(AirflowSensorTimeout, DbtAfK8sError):
+    """What builds the node did not end in time. Airflow does not retry it; the DAG's next run tries again."""
+
+
+class DbtMaintenanceOperator(DbtOperator, BaseSensorOperator):
+    """Does one maintenance operation to one node's table while no task of `not_while` is at work.
+
+    Such a task is one that is running, queued, restarting or deferred, in any run of its DAG. Then this one waits and
+    looks again every `poke_interval` seconds, up to `timeout` seconds; with a `poke_interval` of a minute or more it
+    gives its worker slot and its pool slot back in between, so it never keeps what the other task needs to end. The
+    look and dbt are two steps: a task that starts between them is not seen.
+
+    The other arguments are those of `DbtOperator`, with an invocation of the verb `run-operation`. The task returns
+    `status` (`done`, or `not built` where there is no table yet), `rows` (deleted ones, None where there are none to
+    tell), `message`, and `result`, the macro's own words. Raises `ModelBusyError` when the wait is too long, and
+    otherwise what `DbtOperator` raises.
+    """
+
+    ui_color = "#e3efe0"
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        invocation: DbtInvocation,
+        project: DbtProject,
+        not_while: Sequence[TaskRef] = (),
+        poke_interval: float = POKE_INTERVAL,
+        timeout: float = TIMEOUT,
+        **base: Any,
+    ) -> None:
+        mode = "reschedule" if poke_interval >= _SHORTEST_RESCHEDULE else "poke"
+        super().__init__(
+            task_id=task_id,
+            invocation=invocation,
+            project=project,
+            poke_interval=poke_interval,
+            timeout=timeout,
+            mode=mode,
+            **base,
+        )
+        self.not_while = tuple(not_while)
+        self._busy = ""
+
+    def execute(self, context: Any) -> Any:
+        """Look and wait as a sensor does; the look that finds nothing at work runs dbt."""
+        try:
+            return BaseSensorOperator.execute(self, context)
+        except AirflowSensorTimeout:
+            raise ModelBusyError(
+                f"Waited {self.timeout:g} s for {self._busy}. See why it does not end, then clear this task."
+            ) from None
+
+    def poke(self, context: Any) -> PokeReturnValue:
+        """One look, and dbt where nothing is at work."""
+        self._busy = self._at_work()
+        if self._busy:
+            self.log.info("Not now: %s builds the same table. Looks again in %g s.", self._busy, self.poke_interval)
+            return PokeReturnValue(is_done=False)
+        interval = self.interval_or_fail(context)
+        found = self.start_dbt(
+            interval,
+            self.invocation,
+            lambda run: run.maintain(
+                start=interval.start, end=interval.end, on_line=self.tell, variables=self.variables
+            ),
+        )
+        if not found.ok:
+            raise (DbtRetryError if found.retryable else DbtFailedError)(found.summary)
+        self.log.info("%s", found.summary)
+        return PokeReturnValue(is_done=True, xcom_value=_xcom(found))
+
+    def _at_work(self) -> str:
+        """The first task of `not_while` that is at work, for a person; empty where none is."""
+        api = ExecutionApi()
+        for ref in self.not_while:
+            count = api.count_tasks(ref.dag_id, ref.task_id, states=BUSY_STATES)
+            if count:
+                return f"task {ref.task_id} of DAG {ref.dag_id}"
+        return ""
+
+
+def _xcom(found: OperationVerdict) -> dict[str, Any]:
+    return {
+        "status": found.result.get("outcome"),
+        "rows": found.rows,
+        "message": found.summary,
+        "result": dict(found.result),
+    }
