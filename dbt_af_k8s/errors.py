@@ -79,5 +79,15 @@ class UsageError(DbtAfK8sError):
     """A call or a command line that asks for what cannot be: unknown DAG, unknown node, bad date."""
 
 
+class FormError(UsageError):
+    """A form that a person filled in cannot be followed: carries everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """`problems` are sentences that begin with the name of their field."""
+        self.problems = tuple(problems)
+        head = "The form has a problem:" if len(self.problems) == 1 else f"The form has {len(self.problems)} problems:"
+        super().__init__("\n".join((head, *(f"- {problem}" for problem in self.problems))))
+
+
 class PlanInvariantError(DbtAfK8sError):
     """`verify` found that the plan breaks a promise. Always a fault of this library; please report it."""

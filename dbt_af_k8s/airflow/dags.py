@@ -55,7 +55,7 @@ def dbt_dags(
             plan = plan_for_airflow(request, os.environ)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
-        return {dag.dag_id: emit_dag(dag, project) for dag in plan.dags if asked in (None, dag.dag_id)}
+        return {dag.dag_id: emit_dag(dag, project, request) for dag in plan.dags if asked in (None, dag.dag_id)}
 
 
 def _folder_of_caller() -> Path:

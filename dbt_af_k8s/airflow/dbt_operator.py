@@ -1,10 +1,10 @@
 """The dbt operator: one task, one dbt process, green only when dbt's own results say so."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -16,6 +16,8 @@ from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
 from dbt_af_k8s.schedule.values import Interval
+
+Answer = TypeVar("Answer")
 
 #: Longest `message` in the task's XCom, in letters.
 _LONGEST_MESSAGE = 1000
@@ -70,7 +72,7 @@ class DbtOperator(BaseOperator):
         self.variables = variables
         self.enable_from = enable_from
         self.disable_from = disable_from
-        self.command = _command(invocation)
+        self.command = command_text(invocation)
         self._run: DbtRun | None = None
 
     @classmethod
@@ -115,73 +117,107 @@ class DbtOperator(BaseOperator):
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Write the interval into the field that Airflow shows. Nothing in it is a template."""
         try:
-            self.command = f"{_command(self.invocation)}\n{_span(self._interval(context))}"
+            self.command = f"{command_text(self.invocation)}\n{span_text(self.interval(context))}"
         except UsageError as error:
-            self.command = f"{_command(self.invocation)}\n{error}"
+            self.command = f"{command_text(self.invocation)}\n{error}"
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run dbt and judge it."""
-        interval = self._interval_or_fail(context)
-        self._skip_outside_window(interval)
-        self.log.info("%s, %s", _command(self.invocation), _span(interval))
+        return self.build(self.interval_or_fail(context), self.invocation, variables=self.variables)
+
+    def build(
+        self,
+        interval: Interval,
+        invocation: DbtInvocation,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        full_refresh: bool = False,
+    ) -> dict[str, Any]:
+        """Run dbt for an interval, and tell what came of it as the task's result."""
+        found = self.start_dbt(
+            interval,
+            invocation,
+            lambda run: run.run(
+                start=interval.start,
+                end=interval.end,
+                on_line=self.tell,
+                variables=variables,
+                full_refresh=full_refresh,
+            ),
+        )
+        return self.result_of(found, with_nodes=invocation.verb == "test")
+
+    def start_dbt(self, interval: Interval, invocation: DbtInvocation, work: Callable[[DbtRun], Answer]) -> Answer:
+        """Give `work` a dbt process to start, one that ends when this task is killed."""
+        skip_outside(interval, self.enable_from, self.disable_from)
+        self.log.info("%s, %s", command_text(invocation), span_text(interval))
         if interval.start == interval.end:
             self.log.warning(
                 "The data interval is empty. Give the DAG a CronDataIntervalTimetable: in Airflow 3 a cron string "
                 "makes runs whose interval has no length."
             )
-        self._run = DbtRun(self.invocation, self.project, environment=os.environ)
+        self._run = DbtRun(invocation, self.project, environment=os.environ)
         try:
-            found = self._run.run(start=interval.start, end=interval.end, on_line=self._tell, variables=self.variables)
+            return work(self._run)
         except UsageError as error:
             raise DbtFailedError(str(error)) from None
+
+    def result_of(self, found: Verdict, *, with_nodes: bool = False) -> dict[str, Any]:
+        """The task's result where dbt did well; else the error that says so."""
         if not found.ok:
             raise (DbtRetryError if found.retryable else DbtFailedError)(found.summary)
         self.log.info("%s", found.summary)
-        return _xcom(self.invocation, found)
+        return _xcom(found, with_nodes=with_nodes)
 
     def on_kill(self) -> None:
         """End dbt and all that it started."""
         if self._run is not None:
             self._run.stop()
 
-    def _interval(self, context: Mapping[str, Any]) -> Interval:
+    def interval(self, context: Mapping[str, Any]) -> Interval:
+        """The interval that this task is about. `UsageError` where the form holds something that is none."""
         return interval_of_run(context, cron=self.cron, timezone=self.timezone)
 
-    def _interval_or_fail(self, context: Mapping[str, Any]) -> Interval:
+    def interval_or_fail(self, context: Mapping[str, Any]) -> Interval:
+        """The same; where there is none, the task fails and is not retried."""
         try:
-            return self._interval(context)
+            return self.interval(context)
         except UsageError as error:
             raise DbtFailedError(str(error)) from None
 
-    def _skip_outside_window(self, interval: Interval) -> None:
-        if self.enable_from is not None and interval.end <= self.enable_from:
-            raise AirflowSkipException(
-                f"Skipped: the interval ends at {interval.end.isoformat()}, before enable_from_dttm "
-                f"{self.enable_from.isoformat()}."
-            )
-        if self.disable_from is not None and interval.start >= self.disable_from:
-            raise AirflowSkipException(
-                f"Skipped: the interval begins at {interval.start.isoformat()}, after disable_from_dttm "
-                f"{self.disable_from.isoformat()}."
-            )
-
-    def _tell(self, line: LogLine) -> None:
+    def tell(self, line: LogLine) -> None:
         """One record per line: Airflow's log view shows a record as one line."""
         for text in line.message.splitlines():
             self.log.log(line.level, "%s", text)
 
 
-def _command(invocation: DbtInvocation) -> str:
+def skip_outside(interval: Interval, enable_from: datetime | None, disable_from: datetime | None) -> None:
+    """Skip the task where the interval lies wholly outside the window in which its node is enabled."""
+    if enable_from is not None and interval.end <= enable_from:
+        raise AirflowSkipException(
+            f"Skipped: the interval ends at {interval.end.isoformat()}, before enable_from_dttm "
+            f"{enable_from.isoformat()}."
+        )
+    if disable_from is not None and interval.start >= disable_from:
+        raise AirflowSkipException(
+            f"Skipped: the interval begins at {interval.start.isoformat()}, after disable_from_dttm "
+            f"{disable_from.isoformat()}."
+        )
+
+
+def command_text(invocation: DbtInvocation) -> str:
+    """What dbt is asked to do, for a person."""
     nodes = ", ".join(node.unique_id for node in invocation.nodes)
     target = f" on target {invocation.target}" if invocation.target else ""
     return f"dbt {invocation.verb} {nodes}{target}"
 
 
-def _span(interval: Interval) -> str:
+def span_text(interval: Interval) -> str:
+    """An interval, for a person."""
     return f"from {interval.start.isoformat()} to {interval.end.isoformat()}"
 
 
-def _xcom(invocation: DbtInvocation, found: Verdict) -> dict[str, Any]:
+def _xcom(found: Verdict, *, with_nodes: bool) -> dict[str, Any]:
     statuses = {result.status for result in found.results}
     rows = [result.rows for result in found.results if result.rows is not None]
     told: dict[str, Any] = {
@@ -190,7 +226,7 @@ def _xcom(invocation: DbtInvocation, found: Verdict) -> dict[str, Any]:
         "seconds": round(sum(result.seconds for result in found.results), 3),
         "message": found.summary[:_LONGEST_MESSAGE],
     }
-    if invocation.verb == "test":
+    if with_nodes:
         told["nodes"] = [_node(result) for result in found.results]
     return told
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt_af_k8s.dbt.selection import select_argument
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
 
 #: Names of the vars that every dbt task gets: the data interval `[start, end)`, ISO 8601 with offset.
 START_VAR = "start_dttm"
@@ -29,6 +29,10 @@ _FIXED_FLAGS = (
     "--write-json",
 )
 
+#: The words of dbt's command where they are not the verb itself.
+_WORDS = {"freshness": ("source", "freshness")}
+#: Verbs that know `--full-refresh`.
+_REBUILDING = ("run", "seed")
 #: dbt's own format of `--event-time-start` and `--event-time-end`, read as UTC.
 _EVENT_TIME = "%Y-%m-%dT%H:%M:%S"
 
@@ -41,29 +45,58 @@ def dbt_argv(
     start: datetime,
     end: datetime,
     variables: Mapping[str, Any] | None = None,
+    full_refresh: bool = False,
 ) -> tuple[str, ...]:
     """The dbt command that runs the nodes of one task and nothing else.
 
     `target_path` is a private folder of this try: dbt writes its artefacts there, so that parallel tasks never write
     to one file. `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values)
-    of the same names.
+    of the same names. `full_refresh` counts for `run` and `seed`; other verbs do not know it.
     """
     flags = [
         *("--select", *(select_argument(node) for node in invocation.nodes)),
-        *("--vars", _vars(variables or {}, start, end)),
+        *_flags(invocation, project, target_path, _vars(variables or {}, start, end)),
+    ]
+    if invocation.verb == "test":
+        # Else dbt adds tests that share a parent with those asked for.
+        flags += ["--indirect-selection", "empty"]
+    if full_refresh and invocation.verb in _REBUILDING:
+        flags += ["--full-refresh"]
+    if invocation.microbatch:
+        flags += ["--event-time-start", event_time(start), "--event-time-end", event_time(end)]
+    return (dbt_program(invocation.executable), *_WORDS.get(invocation.verb, (invocation.verb,)), *flags)
+
+
+def selection_argv(
+    invocation: DbtInvocation,
+    selection: FreeSelection,
+    project: DbtProject,
+    *,
+    target_path: Path,
+    start: datetime,
+    end: datetime,
+) -> tuple[str, ...]:
+    """The dbt command that runs whatever a person selected; see `dbt_argv`. The nodes of `invocation` do not count."""
+    flags = [
+        *(("--select", *selection.select) if selection.select else ()),
+        *(("--exclude", *selection.exclude) if selection.exclude else ()),
+        *_flags(invocation, project, target_path, _vars(selection.variables, start, end)),
+        *(("--full-refresh",) if selection.full_refresh else ()),
+        *selection.options,
+    ]
+    return (dbt_program(invocation.executable), invocation.verb, *flags)
+
+
+def _flags(invocation: DbtInvocation, project: DbtProject, target_path: Path, variables: str) -> tuple[str, ...]:
+    return (
+        *("--vars", variables),
         *("--project-dir", str(project.project_dir)),
         *(("--profiles-dir", str(project.profiles_dir)) if project.profiles_dir else ()),
         *(("--target", invocation.target) if invocation.target else ()),
         *("--target-path", str(target_path)),
         *("--log-path", str(target_path / "logs")),
         *_FIXED_FLAGS,
-    ]
-    if invocation.verb == "test":
-        # Else dbt adds tests that share a parent with those asked for.
-        flags += ["--indirect-selection", "empty"]
-    if invocation.microbatch:
-        flags += ["--event-time-start", _event_time(start), "--event-time-end", _event_time(end)]
-    return (dbt_program(invocation.executable), invocation.verb, *flags)
+    )
 
 
 def dbt_program(executable: str | None) -> str:
@@ -79,7 +112,8 @@ def _vars(variables: Mapping[str, Any], start: datetime, end: datetime) -> str:
     return json.dumps({**variables, **interval}, sort_keys=True)
 
 
-def _event_time(moment: datetime) -> str:
+def event_time(moment: datetime) -> str:
+    """An aware moment as dbt's event-time flags take it."""
     return _utc(moment).strftime(_EVENT_TIME)
 
 

@@ -88,43 +88,69 @@ def verdict(
     return Verdict(False, summary, retryable=not any(trouble.is_lasting for trouble in troubles), results=found)
 
 
+def verdict_of_selection(results: tuple[NodeResult, ...] | None, end: ProcessEnd, log: LogDigest) -> Verdict:
+    """Judge one dbt process that ran whatever a selection found: every row must be good, and there must be one."""
+    rows = {result.unique_id: result for result in results or ()}
+    found = tuple(row for row in rows.values() if not row.is_hook)
+    skipped = tuple(row.unique_id for row in found if row.status == "skipped")
+    ran = {key: row for key, row in rows.items() if key not in skipped}
+    expected = tuple(key for key, row in ran.items() if not row.is_hook)
+    troubles = list(_troubles(expected, ran, end, log))
+    if skipped:
+        troubles.append(Trouble(f"dbt left out what is downstream of a failure: {', '.join(skipped)}"))
+    if not found and not troubles:
+        text = f"dbt found nothing to run (exit code {end.exit_code}): does the selection name a model?"
+        troubles.append(Trouble(f"{text}{last_errors(log)}", is_lasting=True))
+    if not troubles:
+        return Verdict(True, _good_summary(found), retryable=False, results=found)
+    summary = "\n".join(trouble.text for trouble in troubles)
+    return Verdict(False, summary, retryable=not any(trouble.is_lasting for trouble in troubles), results=found)
+
+
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class Trouble:
+    """One reason why a task is not green."""
+
     text: str
     #: Whether the same command would fail in the same way.
     is_lasting: bool = False
 
 
+def process_troubles(end: ProcessEnd, log: LogDigest) -> Iterable[Trouble]:
+    """What is wrong with the way in which dbt ended, whatever it ran."""
+    if end.is_timeout:
+        yield Trouble("dbt was stopped: it ran into the time limit.")
+    elif end.was_stopped:
+        yield Trouble("dbt was stopped from outside.")
+    elif end.exit_code < 0:
+        yield Trouble(_killed(-end.exit_code))
+    if log.fatal is not None:
+        yield Trouble(f"dbt ended with an error:\n{_cut(log.fatal)}", is_lasting_end(log))
+
+
 def _troubles(
     expected: tuple[str, ...], rows: Mapping[str, NodeResult], end: ProcessEnd, log: LogDigest
-) -> Iterable[_Trouble]:
-    if end.is_timeout:
-        yield _Trouble("dbt was stopped: it ran into the time limit.")
-    elif end.was_stopped:
-        yield _Trouble("dbt was stopped from outside.")
-    elif end.exit_code < 0:
-        yield _Trouble(_killed(-end.exit_code))
-    if log.fatal is not None:
-        yield _Trouble(f"dbt ended with an error:\n{_cut(log.fatal)}", is_lasting_end(log))
+) -> Iterable[Trouble]:
+    yield from process_troubles(end, log)
     for result in rows.values():
         if result.unique_id not in expected and not result.is_hook:
             text = f"dbt ran {result.unique_id}, which this task did not ask for."
-            yield _Trouble(text, is_lasting=True)
+            yield Trouble(text, is_lasting=True)
         elif not result.is_good:
-            yield _Trouble(_failure(result, log), is_lasting_failure(result.status, result.message))
+            yield Trouble(_failure(result, log), is_lasting_failure(result.status, result.message))
     missing = tuple(unique_id for unique_id in expected if unique_id not in rows)
     has_cause = log.fatal is not None or end.was_stopped or end.exit_code < 0
     if missing and not has_cause:
-        yield _Trouble(_missing(missing, end.exit_code, log))
+        yield Trouble(_missing(missing, end.exit_code, log))
     elif end.exit_code > 0 and not missing and log.fatal is None and all(row.is_good for row in rows.values()):
-        yield _Trouble(f"dbt ended with exit code {end.exit_code}, though every result is good.{_last_errors(log)}")
+        yield Trouble(f"dbt ended with exit code {end.exit_code}, though every result is good.{last_errors(log)}")
 
 
 def _failure(result: NodeResult, log: LogDigest) -> str:
     what = "hook" if result.is_hook else "node"
     said = result.message.strip()
     # Of a failed microbatch model dbt's row says only "ERROR"; the reason is in the log.
-    text = _cut(said) if len(said.split()) > 1 else f"{said}{_last_errors(log)}"
+    text = _cut(said) if len(said.split()) > 1 else f"{said}{last_errors(log)}"
     return f"{what} {result.unique_id}: {result.status}\n{text}".rstrip()
 
 
@@ -133,7 +159,7 @@ def _missing(missing: tuple[str, ...], exit_code: int, log: LogDigest) -> str:
     return (
         f"dbt ended with exit code {exit_code} and has no result for {nodes}. The manifest that the plan was made "
         "from and the project that dbt reads may differ, or the node is disabled or an empty file."
-        f"{_last_errors(log)}"
+        f"{last_errors(log)}"
     )
 
 
@@ -146,7 +172,8 @@ def _killed(number: int) -> str:
     return f"dbt was killed by signal {name}.{hint}"
 
 
-def _last_errors(log: LogDigest) -> str:
+def last_errors(log: LogDigest) -> str:
+    """The last errors of the log on lines of their own; empty where there is none."""
     return f"\n{_cut(chr(10).join(log.errors[-3:]))}" if log.errors else ""
 
 

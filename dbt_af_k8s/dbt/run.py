@@ -1,20 +1,29 @@
-"""Run the nodes of one task by one dbt process, and judge it. Needs no Airflow."""
+"""Run one dbt process for one task, and judge it. Needs no Airflow."""
 
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from dbt_af_k8s.dbt.command import dbt_argv
+from dbt_af_k8s.dbt.command import dbt_argv, selection_argv
+from dbt_af_k8s.dbt.freshness import FreshnessVerdict, judge_freshness, read_source_ages
 from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
 from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess, ProcessEnd
-from dbt_af_k8s.dbt.results import Verdict, read_results, verdict
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
+from dbt_af_k8s.dbt.results import Verdict, read_results, verdict, verdict_of_selection
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
+
+Judged = TypeVar("Judged")
+OnLine = Callable[[LogLine], None]
 
 
 class DbtRun:
-    """One try of one task. `stop` may be called from a signal handler or another thread while `run` works."""
+    """One try of one task. `stop` may be called from a signal handler or another thread while dbt works.
+
+    Each of `run`, `look` and `run_selection` starts one dbt process for the data interval `[start, end)` with a private
+    target folder, which is gone afterwards. `on_line` gets dbt's output as it comes; `timeout` is in seconds. They
+    raise `UsageError` where dbt cannot be started.
+    """
 
     def __init__(self, invocation: DbtInvocation, project: DbtProject, *, environment: Mapping[str, str]) -> None:
         """`environment` is the worker's; the invocation's own variables go over it."""
@@ -29,14 +38,79 @@ class DbtRun:
         *,
         start: datetime,
         end: datetime,
-        on_line: Callable[[LogLine], None],
+        on_line: OnLine,
         variables: Mapping[str, Any] | None = None,
+        full_refresh: bool = False,
         timeout: float | None = None,
     ) -> Verdict:
-        """Run dbt for the data interval `[start, end)` in a private target folder, which is gone afterwards.
+        """Run the nodes of the invocation and nothing else."""
 
-        `on_line` gets dbt's output as it comes; `timeout` is in seconds. `UsageError` where dbt cannot be started.
-        """
+        def argv(target_path: Path) -> tuple[str, ...]:
+            return dbt_argv(
+                self._invocation,
+                self._project,
+                target_path=target_path,
+                start=start,
+                end=end,
+                variables=variables,
+                full_refresh=full_refresh,
+            )
+
+        expected = tuple(node.unique_id for node in self._invocation.nodes)
+        return self._dbt(argv, lambda path, *how: verdict(expected, read_results(path), *how), on_line, timeout)
+
+    def look(
+        self,
+        *,
+        start: datetime,
+        end: datetime,
+        on_line: OnLine,
+        variables: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> FreshnessVerdict:
+        """Ask how old the only source of the invocation is, whose verb is `freshness`."""
+
+        def argv(target_path: Path) -> tuple[str, ...]:
+            return dbt_argv(
+                self._invocation, self._project, target_path=target_path, start=start, end=end, variables=variables
+            )
+
+        (source,) = self._invocation.nodes
+        return self._dbt(
+            argv, lambda path, *how: judge_freshness(source.unique_id, read_source_ages(path), *how), on_line, timeout
+        )
+
+    def run_selection(
+        self,
+        selection: FreeSelection,
+        *,
+        start: datetime,
+        end: datetime,
+        on_line: OnLine,
+        timeout: float | None = None,
+    ) -> Verdict:
+        """Run whatever the selection finds."""
+
+        def argv(target_path: Path) -> tuple[str, ...]:
+            return selection_argv(
+                self._invocation, selection, self._project, target_path=target_path, start=start, end=end
+            )
+
+        return self._dbt(argv, lambda path, *how: verdict_of_selection(read_results(path), *how), on_line, timeout)
+
+    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """End dbt and all that it started; see `ChildProcess.stop`."""
+        self._is_stopped = True
+        if self._process is not None:
+            self._process.stop(grace_seconds)
+
+    def _dbt(
+        self,
+        argv: Callable[[Path], tuple[str, ...]],
+        judge: Callable[[Path, ProcessEnd, LogDigest], Judged],
+        on_line: OnLine,
+        timeout: float | None,
+    ) -> Judged:
         digest = LogDigest()
 
         def see(text: str) -> None:
@@ -47,19 +121,10 @@ class DbtRun:
 
         with tempfile.TemporaryDirectory(prefix="dbt_target_", ignore_cleanup_errors=True) as folder:
             target_path = Path(folder)
-            argv = dbt_argv(
-                self._invocation, self._project, target_path=target_path, start=start, end=end, variables=variables
+            self._process = ChildProcess(
+                argv(target_path), cwd=self._project.project_dir, environment=self._environment
             )
-            self._process = ChildProcess(argv, cwd=self._project.project_dir, environment=self._environment)
             if self._is_stopped:
                 self._process.stop()
             ended: ProcessEnd = self._process.run(see, timeout=timeout)
-            results = read_results(target_path)
-        expected = tuple(node.unique_id for node in self._invocation.nodes)
-        return verdict(expected, results, ended, digest)
-
-    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """End dbt and all that it started; see `ChildProcess.stop`."""
-        self._is_stopped = True
-        if self._process is not None:
-            self._process.stop(grace_seconds)
+            return judge(target_path, ended, digest)

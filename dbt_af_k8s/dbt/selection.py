@@ -21,13 +21,29 @@ def select_argument(node: DbtSelection) -> str:
     """The `--select` argument that names this node alone.
 
     All criteria must hold: the whole name, its last part, the package and the kind; for a node that shares all of
-    these with another one, also its parents.
+    these with another one, also its parents. A source is named by package, source and table.
     """
+    if node.resource_type == "source":
+        return _by_source(node)
     names = _by_fqn(node) if node.fqn else (_by_name(node),)
     criteria = [f"fqn:{name}" for name in names]
     criteria += [f"package:{_only(node.package)}", f"resource_type:{node.resource_type}"]
     criteria += [f"{_parent(unique_id)}+1" for unique_id in node.parents]
     return ",".join(criteria)
+
+
+def _by_source(node: DbtSelection) -> str:
+    """The criterion of dbt's `source` method, which cuts at dots and compares each name with a shell-style pattern."""
+    names = node.fqn or tuple(node.unique_id.split(".", 3)[1:])
+    return f"source:{'.'.join(_without_dots(name) for name in names)}"
+
+
+def _without_dots(name: str) -> str:
+    return "".join("?" if letter in _UNWRITABLE or letter in ".+@" else _literal(letter) for letter in name)
+
+
+def _literal(letter: str) -> str:
+    return f"[{letter}]" if letter in _SPECIAL else letter
 
 
 def _by_fqn(node: DbtSelection) -> tuple[str, ...]:
@@ -69,7 +85,7 @@ def _parent(unique_id: str) -> str:
 
 def _only(text: str) -> str:
     """A shell-style pattern that matches this text; letters that cannot be written stand as `?`."""
-    letters = ["?" if letter in _UNWRITABLE else f"[{letter}]" if letter in _SPECIAL else letter for letter in text]
+    letters = ["?" if letter in _UNWRITABLE else _literal(letter) for letter in text]
     if letters[-1] == text[-1]:
         letters[-1] = "?" if text[-1] == "." else f"[{text[-1]}]"
     return "".join(letters)

@@ -1,7 +1,9 @@
 """What one dbt process is asked to do, as values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dbt_af_k8s.errors import UsageError
 
@@ -53,6 +55,20 @@ class DbtInvocation:
     #: The maintenance operation of `run-operation`, and its options as pairs sorted by name.
     operation: str | None = None
     options: tuple[tuple[str, str | int | tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSelection:
+    """What a person wants `dbt run` to run, every word checked (`dbt.run_options`)."""
+
+    #: Terms of dbt's selection syntax.
+    select: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    full_refresh: bool = False
+    #: dbt vars besides `start_dttm` and `end_dttm`: JSON values.
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    #: Further arguments, each in the form `--name` or `--name=value`.
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,18 @@ def interval_from_form(start_text: str | None, end_text: str | None, timezone: s
     if not start_text or not end_text:
         given, missing = ("start_dttm", "end_dttm") if start_text else ("end_dttm", "start_dttm")
         raise UsageError(f"{given} is given and {missing} is not: give both, or leave both empty.")
-    start = _moment("start_dttm", start_text, timezone)
-    end = _moment("end_dttm", end_text, timezone)
+    start = moment_from_form("start_dttm", start_text, timezone)
+    end = moment_from_form("end_dttm", end_text, timezone)
     if end <= start:
         raise UsageError(f"end_dttm ({end_text}) is not after start_dttm ({start_text}).")
     return Interval(start, end)
 
 
-def _moment(name: str, text: str, timezone: str) -> datetime:
+def moment_from_form(name: str, text: str, timezone: str = "UTC") -> datetime:
+    """The moment that a person wrote into the field `name`, in UTC; read in `timezone` where it has no offset.
+
+    `UsageError` where it cannot be read.
+    """
     try:
         moment = datetime.fromisoformat(text)
         if moment.utcoffset() is None:

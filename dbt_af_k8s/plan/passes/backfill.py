@@ -12,10 +12,8 @@ from dbt_af_k8s.plan.passes.make_tasks import make_tasks
 from dbt_af_k8s.plan.passes.test_tasks import TestShelf
 from dbt_af_k8s.plan.values import Control, DagKind, FormField, TaskKind, TaskPlan
 from dbt_af_k8s.route.targets import TargetChoice
+from dbt_af_k8s.schedule.chunks import CHUNKS
 from dbt_af_k8s.schedule.values import MANUAL, Schedule
-
-#: How long the pieces are into which a range is cut; `none`: one piece.
-CHUNKS = ("none", "hour", "day", "week", "month")
 
 FORM = (
     FormField("chunk", "string", "Chunk", "Cut the range into pieces: one run each, in order.", "none", CHUNKS),

@@ -1,0 +1,167 @@
+"""The operator of each planned task: one row by what it controls, else by its kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from dbt_af_k8s.airflow.backfill import BackfillChooseOperator, BackfillNextOperator, BackfillNodeOperator
+from dbt_af_k8s.airflow.broken import BrokenDomainOperator
+from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
+from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
+from dbt_af_k8s.dbt.values import DbtProject
+from dbt_af_k8s.errors import PlanInvariantError
+from dbt_af_k8s.plan.store import PlanRequest
+from dbt_af_k8s.plan.values import Control, DagPlan, TaskKind, TaskPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One operator that is asked for."""
+
+    task: TaskPlan
+    plan: DagPlan
+    project: DbtProject
+    request: PlanRequest
+    #: What every operator takes.
+    settings: dict[str, Any]
+
+    def fault(self, text: str) -> PlanInvariantError:
+        """The plan holds a task that cannot be built."""
+        return PlanInvariantError(f"DAG {self.plan.dag_id}: task {self.task.task_id} {text}.")
+
+
+def make_operator(
+    task: TaskPlan, plan: DagPlan, project: DbtProject, request: PlanRequest, settings: dict[str, Any]
+) -> BaseOperator:
+    """The operator of a task. Raises `PlanInvariantError` where the plan does not say enough."""
+    make = _BY_CONTROL.get(task.control) if task.control else _BY_KIND.get(task.kind)
+    asked = Asked(task, plan, project, request, settings)
+    if make is None:
+        raise asked.fault(f"has no operator for its kind {task.kind}{f', {task.control}' if task.control else ''}")
+    return make(asked)
+
+
+def _dbt(asked: Asked) -> BaseOperator:
+    return DbtOperator(**_dbt_arguments(asked))
+
+
+def _seed(asked: Asked) -> BaseOperator:
+    make = DbtSeedOnChangeOperator if asked.task.on_change else DbtOperator
+    return make(**_dbt_arguments(asked))
+
+
+def _freshness(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
+
+    arguments = _dbt_arguments(asked)
+    if not asked.task.gate:
+        return DbtFreshnessOperator(**arguments)
+    if asked.task.poke is None or asked.task.timeout is None:
+        raise asked.fault("does not say how often and how long it looks")
+    # Its timeout is that of the whole wait, not of one look.
+    del arguments["execution_timeout"]
+    return DbtFreshnessSensor(poke_interval=asked.task.poke, timeout=asked.task.timeout, **arguments)
+
+
+def _wait(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.wait import DbtWaitSensor
+
+    task, plan = asked.task, asked.plan
+    if task.waits_for is None or task.poke is None or task.timeout is None:
+        raise asked.fault("does not say what it waits for, or how long")
+    return DbtWaitSensor(
+        task_id=task.task_id,
+        waits_for=task.waits_for,
+        cron=plan.schedule,
+        timezone=plan.timezone,
+        poke_interval=task.poke,
+        timeout=task.timeout,
+        deferrable=task.deferrable,
+        **asked.settings,
+    )
+
+
+def _endpoint(asked: Asked) -> BaseOperator:
+    if asked.plan.is_broken:
+        return BrokenDomainOperator(
+            task_id=asked.task.task_id, problems=asked.plan.problems, **{**asked.settings, "retries": 0}
+        )
+    from airflow.providers.standard.operators.empty import EmptyOperator
+
+    return EmptyOperator(task_id=asked.task.task_id, **asked.settings)
+
+
+def _backfill_choose(asked: Asked) -> BaseOperator:
+    return BackfillChooseOperator(
+        task_id=asked.task.task_id,
+        request=asked.request,
+        domain=asked.plan.domain,
+        members=sorted({node for task in asked.plan.tasks for node in task.nodes}),
+        timezone=asked.plan.timezone,
+        **asked.settings,
+    )
+
+
+def _backfill_node(asked: Asked) -> BaseOperator:
+    return BackfillNodeOperator(choose=_choose(asked), **_dbt_arguments(asked))
+
+
+def _backfill_next(asked: Asked) -> BaseOperator:
+    return BackfillNextOperator(task_id=asked.task.task_id, choose=_choose(asked), **asked.settings)
+
+
+def _run_selection(asked: Asked) -> BaseOperator:
+    return DbtSelectionOperator(**_dbt_arguments(asked))
+
+
+Maker = Callable[[Asked], BaseOperator]
+_BY_CONTROL: Mapping[Control, Maker] = MappingProxyType(
+    {
+        Control.BACKFILL_CHOOSE: _backfill_choose,
+        Control.BACKFILL_NODE: _backfill_node,
+        Control.BACKFILL_NEXT: _backfill_next,
+        Control.RUN_SELECTION: _run_selection,
+    }
+)
+_BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
+    {
+        TaskKind.RUN: _dbt,
+        TaskKind.SEED: _seed,
+        TaskKind.SNAPSHOT: _dbt,
+        TaskKind.TEST: _dbt,
+        TaskKind.FRESHNESS: _freshness,
+        TaskKind.WAIT: _wait,
+        TaskKind.ENDPOINT: _endpoint,
+    }
+)
+
+
+def _dbt_arguments(asked: Asked) -> dict[str, Any]:
+    """What every operator takes that runs dbt on the worker."""
+    task = asked.task
+    if task.dbt is None or task.runner not in (None, "local"):
+        raise asked.fault(f"has no dbt command for the runner {task.runner}")
+    return {
+        "task_id": task.task_id,
+        "invocation": task.dbt,
+        "project": asked.project,
+        "cron": asked.plan.schedule,
+        "timezone": asked.plan.timezone,
+        "enable_from": task.enable_from,
+        "disable_from": task.disable_from,
+        "execution_timeout": None if task.timeout is None else timedelta(seconds=task.timeout),
+        **asked.settings,
+    }
+
+
+def _choose(asked: Asked) -> str:
+    """Id of the task that reads the form of a backfill."""
+    for task in asked.plan.tasks:
+        if task.control is Control.BACKFILL_CHOOSE:
+            return task.task_id
+    raise asked.fault("belongs to a backfill without a task that reads its form")
