@@ -61,7 +61,8 @@ class DagTestLab:
         folder.mkdir(parents=True)
         (folder / "plan.json").write_text(to_json(Plan("shop", "0" * 64, "1.11.16", dags)))
         (folder / "generated_dags.py").write_text(DAG_FILE % str(project_dir))
-        environment = {**self.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(folder), "PYTHONPATH": str(folder)}
+        path = os.pathsep.join(filter(None, (str(folder), self.environment.get("PYTHONPATH"))))
+        environment = {**self.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(folder), "PYTHONPATH": path}
         return subprocess.Popen(
             [sys.executable, str(CHILD)],
             env=environment,

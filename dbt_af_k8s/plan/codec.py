@@ -131,13 +131,19 @@ def _dag(dag: DagPlan) -> dict[str, Any]:
 def _artifacts(artifacts: ArtifactsPlan) -> dict[str, Any]:
     return {
         "provider": artifacts.provider,
-        "options": plain(artifacts.options),
+        "project": artifacts.project,
+        **given({"options": (artifacts.options, {})}, plain),
         **given({"required": (artifacts.required, False)}),
     }
 
 
 def _read_artifacts(fields: Fields) -> ArtifactsPlan:
-    return ArtifactsPlan(fields.text("provider"), fields.mapping("options"), fields.boolean("required", False))
+    return ArtifactsPlan(
+        provider=fields.text("provider"),
+        project=fields.text("project"),
+        options=fields.mapping("options") if "options" in fields.data else {},
+        required=fields.boolean("required", False),
+    )
 
 
 def _read_dag(fields: Fields) -> DagPlan:

@@ -123,6 +123,8 @@ class ArtifactsPlan:
     """Who gets dbt's manifest and results after each task that runs dbt."""
 
     provider: str
+    #: Name of the dbt project.
+    project: str
     options: Mapping[str, Any] = field(default_factory=dict)
     #: Whether the task fails where they cannot be sent.
     required: bool = False

@@ -26,4 +26,5 @@ def _artifacts(inputs: PlanInputs, dag: DagPlan) -> ArtifactsPlan | None:
     settings = inputs.settings.integrations
     if settings.artifacts is None or all(task.dbt is None for task in dag.tasks):
         return None
-    return ArtifactsPlan(settings.artifacts.call, settings.artifacts.options, settings.artifacts_required)
+    provider = settings.artifacts
+    return ArtifactsPlan(provider.call, inputs.project, provider.options, settings.artifacts_required)
