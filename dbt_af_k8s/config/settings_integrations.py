@@ -75,7 +75,9 @@ class IntegrationSettings:
     """Other systems that hear of a model when it is done."""
 
     #: By name; has `tableau` always.
-    providers: Mapping[str, Provider] = field(default_factory=lambda: {TABLEAU: Provider(TABLEAU)})
+    providers: Mapping[str, Provider] = field(
+        default_factory=lambda: {TABLEAU: Provider(TABLEAU, {"connection": "tableau_default", "timeout": 60})}
+    )
     #: The first that fits an exposure counts.
     exposures: tuple[ExposureRule, ...] = ()
     #: Who gets dbt's artefacts after each dbt task, or None.

@@ -184,6 +184,11 @@ def test_a_sign_out_that_fails_changes_nothing(refresher, tableau):
     assert "job-w1" in refresher.refresh(SALES)
 
 
+def test_an_old_server(refresher, tableau):
+    tableau.version = "2.4"
+    assert "Workbooks is not available in API version 2.4" in str(fault_of(refresher))
+
+
 def test_no_server(monkeypatch):
     connect(monkeypatch, host="http://127.0.0.1:9", login="anna", password="secret")
     fault = fault_of(TableauRefresher("bi"))
