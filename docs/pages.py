@@ -12,7 +12,7 @@ _FENCE = re.compile(r"^(?P<indent> {0,3})(?P<ticks>`{3,})(?P<language>[\w-]*)\s*
 _MARKER = re.compile(r"^ {0,3}<!-- (?P<key>[a-z ]+?)(?:: (?P<value>.+?))? -->$")
 _HEADING = re.compile(r"^#{1,6} (?P<text>.+?)\s*$")
 _LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)")
-_CODE = re.compile(r"`[^`]*`")
+_CODE = re.compile(r"`[^`\n]*`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +91,12 @@ class Page:
         return frozenset(found)
 
     def links(self) -> Iterator[tuple[int, str]]:
-        """The target of every link and picture, with its line number."""
-        for number, line in self.prose():
-            for match in _LINK.finditer(_CODE.sub("", line)):
-                yield number, match["target"]
+        """The target of every link and picture, with the line number where it begins. A link may go over lines."""
+        lines = dict(self.prose())
+        text = "\n".join(lines.get(number, "") for number in range(1, max(lines, default=0) + 1))
+        text = _CODE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), text)
+        for match in _LINK.finditer(text):
+            yield text.count("\n", 0, match.start()) + 1, match["target"]
 
 
 def read_page(path: Path) -> Page:

@@ -118,6 +118,7 @@ def wait_until_up(port: int, airflow: subprocess.Popen[bytes], log: Path) -> Non
 
 def main() -> None:
     """Prepare the home, start Airflow, tell where it is, and stay until Ctrl+C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped from outside is the same as Ctrl+C
     HOME.mkdir(parents=True, exist_ok=True)
     port = free_port()
     env = environment(port)

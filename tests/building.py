@@ -6,8 +6,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dbt_af_k8s.plan.verify import verify
-
 from dbt_af_k8s.config.resolve import resolve_settings
 from dbt_af_k8s.config.settings import Profile, Settings
 from dbt_af_k8s.config.written import Config
@@ -15,6 +13,7 @@ from dbt_af_k8s.manifest.values import Manifest, Node, Other, Source
 from dbt_af_k8s.plan.build import Build, build
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.values import Plan, TaskPlan
+from dbt_af_k8s.plan.verify import verify
 
 PROFILE = Profile(
     name="shop", default_target="dev", target_types={"dev": "duckdb", "k8s": "kubernetes", "prod": "postgres"}

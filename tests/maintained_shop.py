@@ -115,6 +115,7 @@ class Warehouse:
     project: Path
     postgres: PostgresServer | None
     warm: WarmDbt
+    target: str
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run statements beside dbt; the rows of the last one."""
@@ -129,13 +130,7 @@ class Warehouse:
 
     def dbt(self, *argv: str) -> tuple[int, str]:
         """Exit code and output of a dbt command in the project, with this warehouse."""
-        return self.warm.run([*argv, "--profiles-dir", ".", "--target", self.adapter])
-
-    def cold_dbt(self, *argv: str) -> tuple[int, str]:
-        """As `dbt`, by the program itself."""
-        command = [DBT, *argv, "--profiles-dir", ".", "--target", self.adapter]
-        done = subprocess.run(command, cwd=self.project, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+        return self.warm.run([*argv, "--profiles-dir", ".", "--target", self.target])
 
     def macro(self, name: str, **args: Any) -> Outcome:
         """Run one macro; its result comes out of the log, as in a task."""

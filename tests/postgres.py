@@ -162,9 +162,8 @@ def running_server(folder: Path) -> Iterator[PostgresServer]:
     raise NoServerError(f"the server did not start: {log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One server for all tests of the process. Make a database or a schema of your own in it."""
+def offered_server() -> Iterator[PostgresServer]:
+    """A server, or a skip that says why there is none, or in CI a failure."""
     # Not pytest's own folder: only its owner may enter that one.
     folder = Path(tempfile.mkdtemp(prefix="dbt_af_k8s_postgres_"))
     folder.chmod(0o755)
@@ -176,3 +175,9 @@ def postgres_server() -> Iterator[PostgresServer]:
         pytest.skip(f"no PostgreSQL server: {why}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests of the process. Make a database or a schema of your own in it."""
+    yield from offered_server()

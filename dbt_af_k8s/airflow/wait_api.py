@@ -44,19 +44,13 @@ class ExecutionApi:
 
 
 def dag_trouble(dag_id: str) -> str | None:
-    """Why no run of a DAG may come, where Airflow knows: it is paused, or there is none of that id. Only in a worker.
-
-    Airflow answers this from 3.3 on; before that, None.
-    """
+    """Why no run of a DAG may come, where Airflow knows: it is paused, or not there. Answered in a worker only."""
     from airflow.sdk.api.client import ServerResponseError
     from airflow.sdk.exceptions import AirflowRuntimeError
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    ask = getattr(RuntimeTaskInstance, "get_dag", None)
-    if ask is None:
-        return None
     try:
-        is_paused = ask(dag_id).is_paused
+        is_paused = RuntimeTaskInstance.get_dag(dag_id).is_paused
     except (AirflowRuntimeError, ServerResponseError):  # the second under `dag.test`, where no supervisor is between
         return f"Airflow does not know a DAG {dag_id}, or did not answer."
     return f"DAG {dag_id} is paused: no run of it starts until it is switched on." if is_paused else None

@@ -29,6 +29,9 @@ class DbtWaitTrigger(BaseTrigger):
     `waits_for` holds the fields of `WaitsFor` and `runs` pairs of start and end, moments as ISO 8601 text.
     `poke_interval` is in seconds.
 
+    It sleeps before its first look: the worker has just looked, and a task that resumes before the scheduler has heard
+    of its deferral is taken for one that died ("finished with state success, but the task instance's state is queued").
+
     Fires one event, `{"outcome": ..., "sentence": ...}`.
     """
 
@@ -54,14 +57,17 @@ class DbtWaitTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look, and sleep, and look again."""
+        """Sleep, and look, and sleep again."""
         deadline = datetime.fromisoformat(self.deadline)
         lookout = Lookout(ExecutionApi(), waits_for_from_json(self.waits_for), runs_from_json(self.runs))
         faults = 0
         told = ""
         while True:
+            left = (deadline - datetime.now(UTC)) / timedelta(seconds=1)
+            await asyncio.sleep(max(min(self.poke_interval, left), 0))
             now = datetime.now(UTC)
             try:
+                # asgiref's thread and no other: Airflow 3.2's triggerer answers only over its bridge to the loop.
                 verdict = judge(await sync_to_async(lookout.look)(now))
             except AirflowRuntimeError as fault:
                 faults += 1
@@ -80,7 +86,6 @@ class DbtWaitTrigger(BaseTrigger):
             if now >= deadline:
                 yield _event(TIMED_OUT, told or "no look succeeded")
                 return
-            await asyncio.sleep(min(self.poke_interval, max((deadline - now) / timedelta(seconds=1), 0)))
 
 
 def _event(outcome: str, sentence: str) -> TriggerEvent:

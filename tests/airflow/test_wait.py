@@ -235,6 +235,18 @@ class TestTrigger:
         put_day(supervisor)
         assert asyncio.run(event_of(trigger())) == {"outcome": "done", "sentence": "done 2 of 2"}
 
+    def test_sleeps_before_the_first_look_and_looks_once_more_at_the_deadline(self, supervisor: Any) -> None:
+        put_day(supervisor)
+
+        async def first_look() -> Any:
+            waiting = asyncio.create_task(event_of(trigger(seconds=0.3, poke=60)))
+            await asyncio.sleep(0.05)
+            assert supervisor.questions == []
+            return await asyncio.wait_for(waiting, 5)
+
+        assert asyncio.run(first_look())["outcome"] == "done"
+        assert supervisor.questions == ["states"]
+
     def test_goes_on_looking_until_the_last_one_is_done(self, supervisor: Any) -> None:
         put_day(supervisor, "running")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import DOCS, read_page
+from pages import DOCS, ROOT, read_page
 
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
@@ -178,3 +178,17 @@ def test_the_picture_in_the_readme_tells_of_the_shop_as_it_is(parsed_shop: Path,
         kept.write_text(drawn.read_text(encoding="utf-8"), encoding="utf-8")
     words = [re.findall(r">([^<>]+)<", path.read_text(encoding="utf-8")) for path in (kept, drawn)]
     assert words[0] == words[1]
+
+
+def test_the_limits_page_names_what_the_shop_s_plan_leaves_out() -> None:
+    """When one of these is built, its reason goes from the plan, and its row has to go from the page."""
+    plan = json.loads((ROOT / "tests" / "example" / "plan.json").read_text(encoding="utf-8"))
+    reasons = {left["because"] for left in plan["left_out"] if "not supported yet" in left["because"]}
+    assert reasons == {
+        "`@medium` tests are not supported yet",
+        "`@large` tests are not supported yet",
+        "tests on sources are not supported yet",
+        "targets of type `kubernetes` are not supported yet",
+    }
+    page = read_page(DOCS / "limits.md").text
+    assert all(word in page for word in ("`@medium`", "`@large`", "tests on sources", "`kubernetes`"))

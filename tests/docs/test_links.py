@@ -22,13 +22,11 @@ def test_every_page_can_be_reached_from_the_map() -> None:
 
 
 def test_a_wrong_link_is_found(tmp_path: Path) -> None:
-    page = Page(
-        DOCS / "made_up.md",
-        "# One two\n\n[a](index.md) [b](nowhere.md) [c](#one-two) [d](#three) [`e`](https://e.example)\n",
-    )
+    text = "[a](index.md) [b](nowhere.md) [c](#one-two) [`e`](https://e.example)\n\n[d\ne](#three) `[f](no)`\n"
+    page = Page(DOCS / "made_up.md", f"# One two\n\n{text}")
     assert broken_links((page,)) == (
         "docs/made_up.md:3: nowhere.md: there is no such file",
-        "docs/made_up.md:3: #three: the page has no such heading",
+        "docs/made_up.md:5: #three: the page has no such heading",
     )
 
 

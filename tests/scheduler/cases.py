@@ -48,7 +48,8 @@ class Case:
     #: Whether Airflow makes the runs from `first` to `last` by itself; else a test starts them by hand.
     catchup: bool = True
     deferrable: bool = True
-    poke: int = 1
+    #: Long enough for a busy scheduler to hear of a deferral before the task resumes.
+    poke: int = 3
     timeout: int = 600
 
     @property
@@ -162,7 +163,7 @@ def _one_day(name: str, **changes: object) -> Case:
 
 FAILED = _one_day("failed_upstream")
 SKIPPED = _one_day("skipped_upstream")
-POKING = _one_day("poking", deferrable=False)
+POKING = _one_day("poking", deferrable=False, poke=1)
 RESCHEDULED = _one_day("rescheduled", deferrable=False, poke=60)
 TRIGGERER = _one_day("triggerer_restart")
 TIMEOUT = _one_day("timeout", timeout=4)

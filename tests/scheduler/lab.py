@@ -47,7 +47,7 @@ class Lab:
         return found[0] if found else None
 
     def until_states(
-        self, dag_id: str, task_id: str, states: Collection[str], *, runs: int = 1, seconds: float = 90
+        self, dag_id: str, task_id: str, states: Collection[str], *, runs: int = 1, seconds: float = 180
     ) -> None:
         """Wait until the task is in one of the states in so many runs."""
 
@@ -58,7 +58,7 @@ class Lab:
         self.session.until(f"{task_id} of {dag_id} is {' or '.join(states)} in {runs} runs", are_there, seconds=seconds)
 
     def until_state(
-        self, dag_id: str, task_id: str, state: str, logical_date: str | None = None, *, seconds: float = 90
+        self, dag_id: str, task_id: str, state: str, logical_date: str | None = None, *, seconds: float = 180
     ) -> dict[str, Any]:
         """Wait until a task instance is in a state, and return it."""
 
@@ -68,9 +68,9 @@ class Lab:
 
         return self.session.until(f"{task_id} of {dag_id} is {state}", as_asked, seconds=seconds)
 
-    def log(self, task: Mapping[str, Any], attempt: int = 1) -> str:
-        """The log of one try of a task instance."""
-        return self.rest.log(task["dag_id"], task["dag_run_id"], task["task_id"], attempt)
+    def log(self, task: Mapping[str, Any]) -> str:
+        """The log of the last try of a task instance."""
+        return self.rest.log(task["dag_id"], task["dag_run_id"], task["task_id"], task["try_number"])
 
     def violations(self, dag_id: str, case: Case) -> list[str]:
         """Which downstream runs went on before the upstream runs that they need had ended, by the recorded times."""

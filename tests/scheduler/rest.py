@@ -65,7 +65,7 @@ class AirflowRest:
         }
         self._call("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
-    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
         """The log of one try as one text, the messages of exceptions included."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"
         lines = self._call("GET", path)["content"]

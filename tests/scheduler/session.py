@@ -84,7 +84,7 @@ class AirflowSession:
             process.wait(10)
         self._running.clear()
 
-    def until(self, what: str, ask: Callable[[], Answer | None], *, seconds: float = 60) -> Answer:
+    def until(self, what: str, ask: Callable[[], Answer | None], *, seconds: float = 180) -> Answer:
         """Ask until the answer is neither None nor False; fail with what was waited for."""
         deadline = time.monotonic() + seconds
         trouble: Exception | None = None

@@ -18,7 +18,7 @@ def test_a_domain_waits_for_the_model_of_another(lab: Lab) -> None:
     lab.rest.switch_on("finance__daily")
     lab.until_state("finance__daily", "wait__orders", "deferred")
     lab.rest.switch_on("sales__daily")
-    revenue = lab.until_state("finance__daily", "revenue", "success", seconds=180)
+    revenue = lab.until_state("finance__daily", "revenue", "success")
     orders = lab.until_state("sales__daily", "orders", "success")
     assert moment(orders["end_date"]) < moment(revenue["start_date"])
     assert orders["logical_date"] == revenue["logical_date"]

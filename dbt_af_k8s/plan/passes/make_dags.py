@@ -120,7 +120,7 @@ def describe(inputs: PlanInputs, dag: DagPlan) -> str:
     when = f"`{dag.schedule}` ({dag.timezone})" if dag.schedule else "started by a person"
     lines = [
         f"Domain **{dag.domain}** of dbt project **{inputs.project}**, schedule {dag.schedule_name}: {when}.",
-        f"To see where a node went and why: `dbt-af-k8s explain NODE`; this DAG: `dbt-af-k8s plan --dag {dag.dag_id}`.",
+        f"Why a node is here: `dbt-af-k8s explain NODE`. A picture of it: `dbt-af-k8s graph --dag {dag.dag_id}`.",
     ]
     pools = sorted({task.pool for task in dag.tasks if task.pool})
     if pools:

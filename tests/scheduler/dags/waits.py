@@ -8,6 +8,7 @@ from scheduler.cases import CASES, UPSTREAMS, WAITING, Case, Upstream, at
 from scheduler.steps import BlindSensor, Step
 
 from dbt_af_k8s.airflow.emit import emit_dag
+from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, WaitsFor
 
@@ -34,6 +35,7 @@ def downstream_dag(case: Case) -> DAG:
         poke=case.poke,
         timeout=case.timeout,
         deferrable=case.deferrable,
+        retry=RetrySettings(retries=2, delay=2, exponential_backoff=False),
     )
     plan = DagPlan(
         case.dag_id,
