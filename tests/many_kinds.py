@@ -18,13 +18,13 @@ FILES = {
     "seeds/sales/rates.csv": "code,rate\na,1\nb,2\n",
     # Rows of the interval, added to what is there.
     "models/sales/orders.sql": "{{ config(materialized='incremental') }}\n"
-    "select id, placed, '{{ var(\"region\", \"none\") }}' as region from raw_orders\n"
+    'select id, placed, \'{{ var("region", "none") }}\' as region from raw_orders\n'
     "where placed >= cast('{{ var(\"start_dttm\") }}' as timestamptz)\n"
     "and placed < cast('{{ var(\"end_dttm\") }}' as timestamptz)",
     # Fails on the order 13.
     "models/sales/checked.sql": "{{ config(materialized='table') }}\n"
     "select case when id = 13 then cast(error('unlucky') as integer) else id end as id from {{ ref('orders') }}",
-    "models/sales/late.sql": "select * from {{ source('raw', 'late') }}",
+    "models/sales/reader.sql": "select * from {{ source('raw', 'late') }}",
     "models/sales/sales.yml": "models:\n  - name: orders\n    columns:\n      - name: id\n"
     "        data_tests:\n          - unique: {name: each_once}\n",
     "models/sales/sources.yml": """

@@ -100,7 +100,8 @@ def _not_told(source: str, end: ProcessEnd, log: LogDigest) -> Trouble:
             "project that dbt reads may differ.",
             is_lasting=True,
         )
-    return Trouble(f"dbt could not tell how old {source} is (exit code {end.exit_code}).{last_errors(log)}")
+    said = f"\n{log.of_nodes[-1]}" if log.of_nodes else last_errors(log)
+    return Trouble(f"dbt could not tell how old {source} is (exit code {end.exit_code}).{said}")
 
 
 def age_text(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 #: dbt's event levels (`dbt_common/events/base_types.py`) as those of Python's logging.
@@ -18,8 +18,10 @@ _FATAL_EVENT = "MainEncounteredError"
 _FATAL_HEADER = "Encountered an error:"
 #: dbt has read the project and the profile by the time it writes this.
 _READY_EVENT = "AdapterRegistered"
+#: The message of a node that failed.
+_NODE_ERROR_EVENT = "RunResultError"
 #: Events that only repeat, or count, what others said.
-_ECHOES = frozenset({"LogBatchResult", "LogModelResult", "LogTestResult", "RunResultError", "RunResultFailure"})
+_ECHOES = frozenset({"LogBatchResult", "LogModelResult", "LogTestResult", "RunResultFailure"})
 #: The command line's own complaint is plain text: this line, and later one that begins with `Error: `.
 _USAGE_LINE = "Usage: dbt"
 _USAGE_ERROR = "Error: "
@@ -73,19 +75,22 @@ class LogDigest:
     is_ready: bool = False
     #: The last errors, in order, without those that only repeat others.
     errors: tuple[str, ...] = ()
+    #: The last messages of nodes that failed, which run_results.json has, too, and sources.json has not.
+    of_nodes: tuple[str, ...] = ()
 
     def seen(self, line: LogLine) -> "LogDigest":
         """The digest after one more line."""
         message = line.message[:_KEPT_LETTERS]
         if line.event == _FATAL_EVENT:
-            fatal = message.removeprefix(_FATAL_HEADER).strip()
-            return LogDigest(fatal, False, self.is_ready, self.errors)
+            return replace(self, fatal=message.removeprefix(_FATAL_HEADER).strip(), is_usage=False)
         if line.event == _READY_EVENT:
-            return LogDigest(self.fatal, self.is_usage, True, self.errors)
+            return replace(self, is_ready=True)
+        if line.event == _NODE_ERROR_EVENT:
+            return replace(self, of_nodes=(*self.of_nodes, message.strip())[-_KEPT_ERRORS:])
         if not line.event and message.startswith(_USAGE_LINE):
-            return LogDigest(self.fatal, True, self.is_ready, self.errors)
+            return replace(self, is_usage=True)
         if not line.event and self.is_usage and message.startswith(_USAGE_ERROR):
-            return LogDigest(message.removeprefix(_USAGE_ERROR), True, self.is_ready, self.errors)
+            return replace(self, fatal=message.removeprefix(_USAGE_ERROR))
         if line.level >= logging.ERROR and line.event not in _ECHOES and message.strip():
-            return LogDigest(self.fatal, self.is_usage, self.is_ready, (*self.errors, message.strip())[-_KEPT_ERRORS:])
+            return replace(self, errors=(*self.errors, message.strip())[-_KEPT_ERRORS:])
         return self
