@@ -61,8 +61,8 @@ class DagTestLab:
         folder.mkdir(parents=True)
         (folder / "plan.json").write_text(to_json(Plan("shop", "0" * 64, "1.11.16", dags)))
         (folder / "generated_dags.py").write_text(DAG_FILE % str(project_dir))
-        # The library as it lies here, wherever the environment has it from.
-        path = os.pathsep.join((str(folder), str(CHILD.parents[1])))
+        # The library as it lies here, wherever the environment has it from; then what a test adds.
+        path = os.pathsep.join(filter(None, (str(folder), str(CHILD.parents[1]), self.environment.get("PYTHONPATH"))))
         environment = {**self.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(folder), "PYTHONPATH": path}
         return subprocess.Popen(
             [sys.executable, str(CHILD)],

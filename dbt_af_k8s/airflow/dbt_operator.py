@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.interval import interval_of_run
 from dbt_af_k8s.dbt.logs import LogLine
 from dbt_af_k8s.dbt.results import NodeResult, Verdict
@@ -62,6 +63,7 @@ class DbtOperator(BaseOperator):
         variables: Mapping[str, Any] | None = None,
         enable_from: datetime | None = None,
         disable_from: datetime | None = None,
+        artifacts: ArtifactSender | None = None,
         **base: Any,
     ) -> None:
         super().__init__(task_id=task_id, **base)
@@ -72,8 +74,10 @@ class DbtOperator(BaseOperator):
         self.variables = variables
         self.enable_from = enable_from
         self.disable_from = disable_from
+        self.artifacts = artifacts
         self.command = command_text(invocation)
         self._run: DbtRun | None = None
+        self._not_sent: str | None = None
 
     @classmethod
     def for_nodes(
@@ -156,7 +160,9 @@ class DbtOperator(BaseOperator):
                 "The data interval is empty. Give the DAG a CronDataIntervalTimetable: in Airflow 3 a cron string "
                 "makes runs whose interval has no length."
             )
-        self._run = DbtRun(invocation, self.project, environment=os.environ)
+        self._run = DbtRun(
+            invocation, self.project, environment=os.environ, on_artifacts=self._send if self.artifacts else None
+        )
         try:
             return work(self._run)
         except UsageError as error:
@@ -167,12 +173,18 @@ class DbtOperator(BaseOperator):
         if not found.ok:
             raise (DbtRetryError if found.retryable else DbtFailedError)(found.summary)
         self.log.info("%s", found.summary)
+        if self._not_sent is not None:
+            raise DbtRetryError(f"dbt did well, but its artefacts were not sent: {self._not_sent}")
         return _xcom(found, with_nodes=with_nodes)
 
     def on_kill(self) -> None:
         """End dbt and all that it started."""
         if self._run is not None:
             self._run.stop()
+
+    def _send(self, folder: Path) -> None:
+        if self.artifacts is not None:
+            self._not_sent = self.artifacts.send(folder, self.log)
 
     def interval(self, context: Mapping[str, Any]) -> Interval:
         """The interval that this task is about. `UsageError` where the form holds something that is none."""

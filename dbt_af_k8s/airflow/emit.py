@@ -8,8 +8,9 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, TaskGroup
 
+from dbt_af_k8s.airflow.callbacks import Hooks
 from dbt_af_k8s.airflow.form import form_of
-from dbt_af_k8s.airflow.operators import make_operator
+from dbt_af_k8s.airflow.operators import made_in_python, make_operator
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan
@@ -26,17 +27,19 @@ def emit_dag(plan: DagPlan, project: DbtProject, request: PlanRequest | None = N
     `project` is where the dbt project lies on the workers, and `request` how the plan was made, for those tasks that
     look at the project itself (a backfill evaluates the selection of its form); by default, from the project alone.
 
-    Raises `PlanInvariantError` where the plan holds what cannot be built.
+    Raises `PlanInvariantError` where the plan holds what cannot be built, and `ProjectError` where callbacks are not
+    found.
     """
     asked = request or PlanRequest(project.project_dir, profiles_dir=project.profiles_dir)
     with garbage_collection_paused():
-        dag = _empty_dag(plan)
+        hooks = Hooks(plan.callbacks, made_in_python(asked))
+        dag = _empty_dag(plan, hooks)
         groups: dict[str, TaskGroup] = {}
         for task in plan.tasks:
             if task.group is not None and task.group not in groups:
                 groups[task.group] = TaskGroup(task.group, prefix_group_id=False, dag=dag)
         tasks = {
-            task.task_id: make_operator(task, plan, project, asked, _airflow_settings(task, dag, groups))
+            task.task_id: make_operator(task, plan, project, asked, _airflow_settings(task, dag, groups, hooks))
             for task in plan.tasks
         }
         for task in plan.tasks:
@@ -59,7 +62,7 @@ def garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _empty_dag(plan: DagPlan) -> DAG:
+def _empty_dag(plan: DagPlan, hooks: Hooks) -> DAG:
     limits: dict[str, Any] = {} if plan.max_active_tasks is None else {"max_active_tasks": plan.max_active_tasks}
     return DAG(
         plan.dag_id,
@@ -73,10 +76,11 @@ def _empty_dag(plan: DagPlan) -> DAG:
         default_args={"owner": plan.owner},
         render_template_as_native_obj=False,
         **limits,
+        **hooks.of_dag,
     )
 
 
-def _airflow_settings(task: TaskPlan, dag: DAG, groups: Mapping[str, TaskGroup]) -> dict[str, Any]:
+def _airflow_settings(task: TaskPlan, dag: DAG, groups: Mapping[str, TaskGroup], hooks: Hooks) -> dict[str, Any]:
     """What every operator takes; left out where Airflow's own default is meant."""
     settings: dict[str, Any] = {
         "dag": dag,
@@ -84,6 +88,7 @@ def _airflow_settings(task: TaskPlan, dag: DAG, groups: Mapping[str, TaskGroup])
         "weight_rule": "absolute",
         "retries": task.retry.retries,
         "retry_delay": timedelta(seconds=task.retry.delay),
+        **hooks.of_task(task.kind.value),
     }
     if task.retry.exponential_backoff:
         settings["retry_exponential_backoff"] = _DOUBLE

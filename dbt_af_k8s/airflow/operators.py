@@ -8,11 +8,14 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.backfill import BackfillChooseOperator, BackfillNextOperator, BackfillNodeOperator
 from dbt_af_k8s.airflow.broken import BrokenDomainOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
 from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
+from dbt_af_k8s.config.callables import callables_of
+from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.errors import PlanInvariantError
 from dbt_af_k8s.plan.request import PlanRequest
@@ -102,6 +105,26 @@ def _endpoint(asked: Asked) -> BaseOperator:
     return EmptyOperator(task_id=asked.task.task_id, **asked.settings)
 
 
+def _refresh(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.refresh import DbtRefreshOperator
+
+    refresh = asked.task.refresh
+    if refresh is None:
+        raise asked.fault("does not say what it refreshes")
+    return DbtRefreshOperator(
+        task_id=asked.task.task_id,
+        refresh=refresh,
+        provider=made_in_python(asked.request).get(refresh.provider),
+        # Where all that it would show was skipped there is nothing new to show.
+        **{**asked.settings, "trigger_rule": "none_failed_min_one_success"},
+    )
+
+
+def made_in_python(request: PlanRequest) -> Mapping[str, Callable[..., Any]]:
+    """The things to call of settings that were made in Python, by the names that the plan has for them."""
+    return callables_of(request.config) if isinstance(request.config, Config) else {}
+
+
 def _backfill_choose(asked: Asked) -> BaseOperator:
     return BackfillChooseOperator(
         task_id=asked.task.task_id,
@@ -144,6 +167,7 @@ _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
         TaskKind.MAINTENANCE: _maintenance,
         TaskKind.WAIT: _wait,
         TaskKind.ENDPOINT: _endpoint,
+        TaskKind.REFRESH: _refresh,
     }
 )
 
@@ -162,8 +186,16 @@ def _dbt_arguments(asked: Asked) -> dict[str, Any]:
         "enable_from": task.enable_from,
         "disable_from": task.disable_from,
         "execution_timeout": None if task.timeout is None else timedelta(seconds=task.timeout),
+        "artifacts": _artifacts(asked),
         **asked.settings,
     }
+
+
+def _artifacts(asked: Asked) -> ArtifactSender | None:
+    wanted = asked.plan.artifacts
+    if wanted is None:
+        return None
+    return ArtifactSender(wanted, job=f"{asked.plan.dag_id}.{asked.task.task_id}")
 
 
 def _choose(asked: Asked) -> str:

@@ -5,7 +5,8 @@ file JOB and writes one event as JSON per line on stdout; whatever Airflow, dbt 
 LOG. The caller sets AIRFLOW_HOME, the metadata database and `JOB_VARIABLE`; this process touches no other Airflow.
 
 Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "runs": [{"dag_id", "start", "end"}]}`. Wait tasks are marked
-as done: the caller has put the runs in order, or passes the waits over knowingly. Events have `event` and `dag_id`:
+as done: the caller has put the runs in order, or passes the waits over knowingly. So are refreshes, and there are no
+callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
 `dag-started` (`start`, `end`, `tasks`), `task-started` (`task_id`), `task-done` (`task_id`, `state`, `seconds`,
 `rows`, `message`, `log_from`, `log_to`), `dag-done` (`state`, `seconds`) and `fault` (`message`).
 """
@@ -18,7 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +29,7 @@ from airflow.sdk import DAG
 
 from dbt_af_k8s.airflow.emit import emit_dag
 from dbt_af_k8s.airflow.interval import END_FIELD, START_FIELD
+from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.plan.codec import plan_from_dict
 from dbt_af_k8s.plan.values import DagPlan
@@ -168,13 +170,18 @@ def read_job(path: Path) -> Job:
     data = json.loads(path.read_text(encoding="utf-8"))
     profiles_dir = data["profiles_dir"]
     return Job(
-        dags={dag.dag_id: dag for dag in plan_from_dict(data["plan"]).dags},
+        dags={dag.dag_id: _in_private(dag) for dag in plan_from_dict(data["plan"]).dags},
         project=DbtProject(Path(data["project_dir"]), Path(profiles_dir) if profiles_dir else None),
         runs=tuple(
             (run["dag_id"], Interval(datetime.fromisoformat(run["start"]), datetime.fromisoformat(run["end"])))
             for run in data["runs"]
         ),
     )
+
+
+def _in_private(dag: DagPlan) -> DagPlan:
+    """The DAG without what would tell others: a try on one's own machine rings no alarm."""
+    return replace(dag, callbacks=CallbackSettings(), artifacts=None)
 
 
 def dags_of_job() -> dict[str, DAG]:
@@ -192,10 +199,10 @@ def run_job(job: Job, events: Events) -> bool:
 
 
 def _run(job: Job, dag_id: str, interval: Interval, events: Events) -> bool:
-    """Run one DAG for one interval. Its waits are marked as done without a look."""
+    """Run one DAG for one interval. Its waits are marked as done without a look, and it refreshes nothing."""
     os.environ[DAG_VARIABLE] = dag_id
     dag = emit_dag(job.dags[dag_id], job.project)
-    waits = [task.task_id for task in job.dags[dag_id].tasks if task.waits_for]
+    waits = [task.task_id for task in job.dags[dag_id].tasks if task.waits_for or task.refresh]
     began = time.monotonic()
     events.dag_started(dag_id, interval, len(dag.task_ids))
     for task_id in waits:

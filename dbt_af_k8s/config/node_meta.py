@@ -60,6 +60,19 @@ class DependencyMeta(BaseModel):
     ] = "last"
 
 
+class TableauResource(BaseModel):
+    """An extract that Tableau refreshes, by dbt-af's names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resource_name: Annotated[str, Field(min_length=1, description="Name of the workbook or data source.")]
+    project_name: Annotated[str, Field(min_length=1, description="Name of the Tableau project in which it lies.")]
+    resource_type: Annotated[Literal["workbook", "datasource"], Field(description="What it is.")]
+    incremental: Annotated[
+        bool, Field(description="Whether the extract is refreshed incrementally (API 3.25 or later).")
+    ] = False
+
+
 class NodeMeta(BaseModel):
     """Settings of one node. In dbt: under `meta.dbt_af_k8s`, or by the same names in `meta` or (dbt-af) `config`."""
 
@@ -101,7 +114,7 @@ class NodeMeta(BaseModel):
         _Whole | None, Field(ge=1, le=10_000, description="Runs of the node at once in Airflow.")
     ] = None
     tableau_refresh_tasks: Annotated[
-        tuple[dict[str, Any], ...] | None, Field(description="What is refreshed in Tableau after the node.")
+        tuple[TableauResource, ...] | None, Field(description="What is refreshed in Tableau after the node.")
     ] = None
     owner: Annotated[str | None, Field(description="Owner of the task.")] = None
     pool: Annotated[str | None, Field(description="Airflow pool of the task.")] = None

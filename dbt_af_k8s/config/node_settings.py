@@ -150,7 +150,9 @@ def _settings(given: Mapping[str, Any]) -> NodeSettings:
         bf_cluster=given.get("bf_cluster"),
         maintenance=given.get("maintenance", {}),
         airflow_parallelism=given.get("airflow_parallelism"),
-        tableau_refresh_tasks=given.get("tableau_refresh_tasks", ()),
+        tableau_refresh_tasks=tuple(
+            resource.model_dump(exclude_defaults=True) for resource in given.get("tableau_refresh_tasks") or ()
+        ),
         owner=given.get("owner"),
         pool=given.get("pool"),
         queue=given.get("queue"),

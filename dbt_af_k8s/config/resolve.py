@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from dbt_af_k8s.config.calendar_words import WRONG_DATE_FIX, read_moment, timezone_issue
 from dbt_af_k8s.config.node_meta import NODE_SETTING_NAMES
 from dbt_af_k8s.config.problems import dotted
+from dbt_af_k8s.config.resolve_integrations import resolve_callbacks, resolve_integrations
 from dbt_af_k8s.config.settings import (
     DagSettings,
     DomainSettings,
@@ -28,7 +29,7 @@ from dbt_af_k8s.config.written_kinds import DAG_KINDS
 from dbt_af_k8s.errors import Issue, error, warning
 
 #: Kinds of task that have retries of their own.
-RETRY_KINDS = ("run", "seed", "snapshot", "test", "wait", "freshness", "kubernetes", "maintenance")
+RETRY_KINDS = ("run", "seed", "snapshot", "test", "wait", "freshness", "kubernetes", "maintenance", "refresh")
 #: Parts of DAG ids that named schedules would be confused with.
 RESERVED_SCHEDULES = (
     *("every15minutes", "hourly", "daily", "weekly", "monthly", "manual"),
@@ -75,6 +76,8 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
         ),
         maintenance=MaintenanceSettings(schedule=config.maintenance.schedule),
         seeds_run_on=config.seeds.run_on,
+        callbacks=resolve_callbacks(config),
+        integrations=resolve_integrations(config, file, issues),
         strict=config.strict,
     )
     return settings, tuple(issues)
@@ -177,6 +180,7 @@ def _retries(config: Config, file: str, issues: list[Issue]) -> dict[str, RetryS
         ("freshness", written.freshness),
         ("kubernetes", written.kubernetes),
         ("maintenance", written.maintenance),
+        ("refresh", written.refresh),
     )
     resolved: dict[str, RetrySettings] = {}
     for kind, own in kinds:

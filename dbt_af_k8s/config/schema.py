@@ -64,11 +64,19 @@ def _sections(name: str, step: Mapping[str, Any], schema: Mapping[str, Any]) -> 
     if "$ref" in step:
         found = _referred(step, schema)
         yield name, found
-        below = [(key, part) for key, part in found.get("properties", {}).items() if "$ref" in part]
-        if len({part["$ref"] for _, part in below}) == 1 and len(below) > 1:
-            yield f"{name}.<kind>", _referred(below[0][1], schema)  # the kinds of `retries` are all alike
-        else:
-            for key, part in below:
+        parts = found.get("properties", {}).items()
+        below = [(key, part) for key, part in parts if "$ref" in part]
+        seen: set[str] = set()
+        for key, part in below:
+            # The kinds of `retries` are all alike, and so are those of `callbacks`.
+            is_kind = sum(part["$ref"] == other["$ref"] for _, other in below) > 1
+            if not is_kind:
+                yield from _sections(f"{name}.{key}", part, schema)
+            elif part["$ref"] not in seen:
+                seen.add(part["$ref"])
+                yield f"{name}.<kind>", _referred(part, schema)
+        for key, part in parts:
+            if "$ref" in part.get("items", {}):
                 yield from _sections(f"{name}.{key}", part, schema)
         if isinstance(found.get("additionalProperties"), dict):
             yield from _sections(f"{name}.<name>", found["additionalProperties"], schema)

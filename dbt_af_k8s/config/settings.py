@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from dbt_af_k8s.config.settings_integrations import CallbackSettings, IntegrationSettings
+
 
 @dataclass(frozen=True, slots=True)
 class DomainSettings:
@@ -177,6 +179,8 @@ class Settings:
     maintenance: MaintenanceSettings = MaintenanceSettings()
     #: Seeds run on their `schedule`, or on `change` of their file only.
     seeds_run_on: str = "schedule"
+    callbacks: CallbackSettings = CallbackSettings()
+    integrations: IntegrationSettings = IntegrationSettings()
     strict: bool = False
 
 

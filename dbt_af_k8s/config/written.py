@@ -24,6 +24,8 @@ from dbt_af_k8s.config.fields import (
     Weight,
     When,
 )
+from dbt_af_k8s.config.written_callbacks import CallbacksConfig
+from dbt_af_k8s.config.written_integrations import IntegrationsConfig
 from dbt_af_k8s.config.written_kinds import DAG_KINDS, DagKindName, FreshnessConfig, MaintenanceConfig, SeedsConfig
 
 
@@ -149,6 +151,7 @@ class RetriesConfig(Section):
     freshness: RetryConfig = Field(default_factory=RetryConfig, description="Source freshness checks.")
     kubernetes: RetryConfig = Field(default_factory=RetryConfig, description="Python scripts in Kubernetes.")
     maintenance: RetryConfig = Field(default_factory=RetryConfig, description="Maintenance tasks.")
+    refresh: RetryConfig = Field(default_factory=RetryConfig, description="Refreshes of dashboards.")
 
 
 class DagsConfig(Section):
@@ -257,7 +260,8 @@ class Config(Section):
     maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
     freshness: FreshnessConfig = Field(default_factory=FreshnessConfig)
     seeds: SeedsConfig = Field(default_factory=SeedsConfig)
-    integrations: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
+    callbacks: CallbacksConfig = Field(default_factory=CallbacksConfig)
+    integrations: IntegrationsConfig = Field(default_factory=IntegrationsConfig)
     node_settings: NodeSettingsConfig = Field(default_factory=NodeSettingsConfig)
     strict: Annotated[
         Flag,

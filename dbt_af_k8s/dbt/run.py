@@ -27,11 +27,22 @@ class DbtRun:
     seconds. They raise `UsageError` where dbt cannot be started.
     """
 
-    def __init__(self, invocation: DbtInvocation, project: DbtProject, *, environment: Mapping[str, str]) -> None:
-        """`environment` is the worker's; the invocation's own variables go over it."""
+    def __init__(
+        self,
+        invocation: DbtInvocation,
+        project: DbtProject,
+        *,
+        environment: Mapping[str, str],
+        on_artifacts: Callable[[Path], None] | None = None,
+    ) -> None:
+        """`environment` is the worker's; the invocation's own variables go over it.
+
+        `on_artifacts` gets dbt's target folder when dbt has ended, well or not, before the folder is removed.
+        """
         self._invocation = invocation
         self._project = project
         self._environment = {**environment, **dict(invocation.env)}
+        self._on_artifacts = on_artifacts
         self._process: ChildProcess | None = None
         self._is_stopped = False
 
@@ -156,4 +167,7 @@ class DbtRun:
             if self._is_stopped:
                 self._process.stop()
             ended: ProcessEnd = self._process.run(see, timeout=timeout)
-            return judge(target_path, ended, digest)
+            judged = judge(target_path, ended, digest)
+            if self._on_artifacts is not None:
+                self._on_artifacts(target_path)
+            return judged

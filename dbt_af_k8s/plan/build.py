@@ -16,7 +16,9 @@ from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
 from dbt_af_k8s.plan.passes.maintenance import decide_upkeep, lay_out_maintenance
 from dbt_af_k8s.plan.passes.make_dags import make_dags
 from dbt_af_k8s.plan.passes.project_checks import project_issues
+from dbt_af_k8s.plan.passes.refresh import decide_refreshes
 from dbt_af_k8s.plan.passes.run_model import run_model_dag
+from dbt_af_k8s.plan.passes.tell import with_callbacks
 from dbt_af_k8s.plan.passes.test_tasks import TestShelf
 from dbt_af_k8s.plan.values import DagPlan, Plan
 from dbt_af_k8s.schedule.values import Schedule
@@ -62,13 +64,17 @@ def build(inputs: PlanInputs) -> Build:
     ]
     issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
     broken = _broken_domains(issues, decisions)
+    refreshes = decide_refreshes(inputs, decisions, layout, left_out)
+    issues += refreshes.issues
     connector = Connector(inputs.manifest, decisions, layout, left_out)
-    dags = make_dags(inputs, decisions, layout, extra, upkeep, connector, broken)
+    dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
     if inputs.settings.dags.task_ids == "dbt_af":
         dags = as_dbt_af(dags, decisions)
-    dags = tuple(sorted((*dags, *(run_model_dag(inputs, dag_ids) if dags else ())), key=lambda dag: dag.dag_id))
+    dags = (*dags, *(run_model_dag(inputs, dag_ids) if dags else ()))
+    dags = tuple(with_callbacks(inputs, dag) for dag in sorted(dags, key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
+    reasons |= {key: _broken_reason(dag.domain) for key, dag in refreshes.placed.items()} | dict(refreshes.left_out)
     plan = Plan(
         project=inputs.project,
         manifest_sha256=inputs.manifest.sha256,

@@ -8,10 +8,12 @@ ignores keys that it does not know, so that a plan of a later release of the sam
 import json
 from typing import Any
 
+from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.errors import Issue, Severity
+from dbt_af_k8s.plan.codec_callbacks import callbacks_to_dict, read_callbacks
 from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
-from dbt_af_k8s.plan.codec_task import given, read_task, task_to_dict
-from dbt_af_k8s.plan.values import PLAN_VERSION, DagKind, DagPlan, FormField, LeftOut, Plan
+from dbt_af_k8s.plan.codec_task import given, plain, read_task, task_to_dict
+from dbt_af_k8s.plan.values import PLAN_VERSION, ArtifactsPlan, DagKind, DagPlan, FormField, LeftOut, Plan
 
 __all__ = ["PlanFormatError", "from_json", "issue_to_dict", "plan_from_dict", "plan_to_dict", "to_json"]
 
@@ -120,6 +122,8 @@ def dag_to_dict(dag: DagPlan) -> dict[str, Any]:
         "owner": dag.owner,
         **given({"doc_md": (dag.doc_md, "")}),
         "tasks": [task_to_dict(task) for task in dag.tasks],
+        **given({"callbacks": (dag.callbacks, CallbackSettings())}, callbacks_to_dict),
+        **given({"artifacts": (dag.artifacts, None)}, _artifacts),
         **given({"form": (dag.form, ())}, lambda form: [_form_field(each) for each in form]),
         **given({"problems": (dag.problems, ())}, lambda problems: [issue_to_dict(issue) for issue in problems]),
     }
@@ -132,7 +136,26 @@ def dag_from_dict(data: object) -> DagPlan:
     return _read_dag(Fields(data))
 
 
+def _artifacts(artifacts: ArtifactsPlan) -> dict[str, Any]:
+    return {
+        "provider": artifacts.provider,
+        "project": artifacts.project,
+        **given({"options": (artifacts.options, {})}, plain),
+        **given({"required": (artifacts.required, False)}),
+    }
+
+
+def _read_artifacts(fields: Fields) -> ArtifactsPlan:
+    return ArtifactsPlan(
+        provider=fields.text("provider"),
+        project=fields.text("project"),
+        options=fields.mapping("options") if "options" in fields.data else {},
+        required=fields.boolean("required", False),
+    )
+
+
 def _read_dag(fields: Fields) -> DagPlan:
+    callbacks, artifacts = fields.optional_inner("callbacks"), fields.optional_inner("artifacts")
     return DagPlan(
         dag_id=fields.text("dag_id"),
         kind=fields.choice("kind", DagKind),
@@ -148,6 +171,8 @@ def _read_dag(fields: Fields) -> DagPlan:
         owner=fields.text_or("owner", "dbt"),
         doc_md=fields.text_or("doc_md", ""),
         tasks=tuple(read_task(task) for task in fields.items("tasks", required=True)),
+        callbacks=read_callbacks(callbacks) if callbacks else CallbackSettings(),
+        artifacts=_read_artifacts(artifacts) if artifacts else None,
         form=tuple(_read_form_field(each) for each in fields.items("form")),
         problems=tuple(_read_issue(issue) for issue in fields.items("problems")),
     )

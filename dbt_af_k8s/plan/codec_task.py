@@ -52,7 +52,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
         **given({"control": (task.control, None)}, lambda control: control.value),
         **given({"not_while": (task.not_while, ())}, lambda refs: [_task_ref(ref) for ref in refs]),
         **given({"refresh": (task.refresh, None)}, _refresh),
-        **given({"executor_config": (task.executor_config, None)}, _plain),
+        **given({"executor_config": (task.executor_config, None)}, plain),
         **given({"retry": (task.retry, _RETRY)}, _retry),
         **given({"dbt": (task.dbt, None)}, _invocation),
         **given({"enable_from": (task.enable_from, None), "disable_from": (task.disable_from, None)}, write_moment),
@@ -102,11 +102,21 @@ def _task_ref(ref: TaskRef) -> dict[str, Any]:
 
 
 def _refresh(refresh: RefreshPlan) -> dict[str, Any]:
-    return {"provider": refresh.provider, "resource": _plain(refresh.resource)}
+    return {
+        "provider": refresh.provider,
+        "of": refresh.of,
+        "resources": [plain(resource) for resource in refresh.resources],
+        **given({"options": (refresh.options, {})}, plain),
+    }
 
 
 def _read_refresh(fields: Fields) -> RefreshPlan:
-    return RefreshPlan(fields.text("provider"), fields.mapping("resource"))
+    return RefreshPlan(
+        provider=fields.text("provider"),
+        of=fields.text("of"),
+        resources=tuple(resource.data for resource in fields.items("resources", required=True)),
+        options=fields.mapping("options") if "options" in fields.data else {},
+    )
 
 
 def _waits_for(waits: WaitsFor) -> dict[str, Any]:
@@ -143,7 +153,7 @@ def _read_not_waited(fields: Fields) -> NotWaited:
     return NotWaited(*(fields.text(key) for key in ("node", "downstream", "code", "because")))
 
 
-def _plain(value: Mapping[str, Any]) -> Any:
+def plain(value: Mapping[str, Any]) -> Any:
     """A free object sorted by key at every depth.
 
     Raises `PlanFormatError` where JSON would change it (a tuple, a key that is no text), TypeError where JSON has no

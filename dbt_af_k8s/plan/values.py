@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
+from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.errors import Issue
 
@@ -111,10 +112,26 @@ class Control(StrEnum):
 class RefreshPlan:
     """What a `refresh` task tells to read a model anew."""
 
-    #: `tableau`, or a dotted path to a callable of the project's own.
+    #: `tableau`, or the name of what makes a provider of the project's own: a dotted path, or a key of its `Config`.
     provider: str
+    #: unique_id of the node or exposure on whose behalf.
+    of: str
     #: What to refresh, as the provider names it; plain JSON values.
-    resource: Mapping[str, Any] = field(default_factory=dict)
+    resources: tuple[Mapping[str, Any], ...] = ()
+    #: What the settings tell the provider; plain JSON values.
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactsPlan:
+    """Who gets dbt's manifest and results after each task that runs dbt."""
+
+    provider: str
+    #: Name of the dbt project.
+    project: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether the task fails where they cannot be sent.
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +222,9 @@ class DagPlan:
     tasks: tuple[TaskPlan, ...] = ()
     #: Fields of the trigger form besides `start_dttm` and `end_dttm`, which every DAG has.
     form: tuple[FormField, ...] = ()
+    #: What Airflow calls for runs of the DAG and, by their kind, for its tasks.
+    callbacks: CallbackSettings = CallbackSettings()
+    artifacts: ArtifactsPlan | None = None
     #: Errors that broke the domain. Then the only task is a failing one of kind `endpoint` that tells them.
     problems: tuple[Issue, ...] = ()
 

@@ -131,3 +131,17 @@ def supervisor(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> FakeU
 def dag_test_lab(tmp_path_factory: pytest.TempPathFactory) -> DagTestLab:
     """A private Airflow with a migrated database, for real runs by `dag.test`."""
     return DagTestLab(tmp_path_factory.mktemp("airflow_home"))
+
+
+@pytest.fixture
+def airflow_without_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task's supervisor that knows no connection."""
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse
+
+    class Supervisor:
+        def send(self, msg: Any) -> Any:
+            return ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND, detail={"conn_id": "bi"})
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)

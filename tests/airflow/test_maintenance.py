@@ -22,7 +22,8 @@ from dbt_af_k8s.airflow.emit import emit_dag
 from dbt_af_k8s.airflow.maintenance import BUSY_STATES, DbtMaintenanceOperator, ModelBusyError
 from dbt_af_k8s.dbt.maintenance_package import install_package
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
-from dbt_af_k8s.plan.store import PlanRequest, plan_project
+from dbt_af_k8s.plan.project import plan_project
+from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, TaskRef
 
 pytestmark = pytest.mark.airflow

@@ -25,6 +25,7 @@ def fine(meta: dict[str, Any], config: dict[str, Any] | None = None) -> NodeSett
     return settings
 
 
+TABLEAU = {"resource_name": "r", "project_name": "p", "resource_type": "workbook"}
 DBT_AF = {
     "schedule": "@hourly",
     "schedule_shift": 30,
@@ -41,7 +42,7 @@ DBT_AF = {
     "bf_cluster": "bf",
     "maintenance": {"ttl": {"key": "at"}},
     "airflow_parallelism": 2,
-    "tableau_refresh_tasks": [{"resource_name": "r"}],
+    "tableau_refresh_tasks": [TABLEAU],
 }
 
 
@@ -63,7 +64,7 @@ def test_dbt_af_projects_open_unchanged(place: str) -> None:
         bf_cluster="bf",
         maintenance={"ttl": {"key": "at"}},
         airflow_parallelism=2,
-        tableau_refresh_tasks=({"resource_name": "r"},),
+        tableau_refresh_tasks=(TABLEAU,),
     )
 
 

@@ -95,6 +95,13 @@ def fields_of_source(inputs: PlanInputs, decision: SourceDecision) -> TaskFields
     return _fields(inputs, _Owner(TaskKind.FRESHNESS, decision.source.name, domain, own, target, runner))
 
 
+def fields_of_refresh(inputs: PlanInputs, name: str, domain: str, owner: str | None) -> TaskFields:
+    """The fields of a task that runs no dbt: `name` is that of the node or exposure."""
+    own = NodeSettings(owner=owner)
+    no_target, no_runner = TargetChoice(None, ""), RunnerRule("*", "")
+    return _fields(inputs, _Owner(TaskKind.REFRESH, name, domain, own, no_target, no_runner))
+
+
 def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
     own, settings, target = of.settings, inputs.settings, of.target.target
     rules = [rule for rule in settings.tasks if _applies(rule, target, of.kind, of.name)]

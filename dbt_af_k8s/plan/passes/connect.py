@@ -61,8 +61,9 @@ class Connector:
         return replace(self.before(key, dag, (*graph.parents(key), *tested)), gates=gates)
 
     def before(self, key: str, dag: DagLayout, parents: Iterable[str]) -> Before:
-        """What the node or test must come after, given the nodes and tested sources that it is built from."""
-        wanted = dependencies_by_node(self._decisions.nodes[key], self._decisions.graph, self._manifest)
+        """What a node, test or exposure must come after, given the nodes and tested sources that it is built from."""
+        decision = self._decisions.nodes.get(key)
+        wanted = dependencies_by_node(decision, self._decisions.graph, self._manifest) if decision else {}
         tasks: list[str] = []
         waits: list[Wait] = []
         gaps: list[NotWaited] = []

@@ -1,7 +1,7 @@
 """`dags.task_ids: dbt_af`: the task ids of dbt-af, for teams that bring the history of their DAGs along.
 
-dbt-af puts a node that has blocking tests or an enable window into a task group `<node>__group`, whose name Airflow
-puts before the task ids in it; waits are in one group per upstream DAG, medium tests in one per DAG. With
+dbt-af puts a node with blocking tests, an enable window or a Tableau refresh into a task group `<node>__group`, whose
+name Airflow puts before the task ids in it; waits are in one group per upstream DAG, medium tests in one per DAG. With
 `tests.per: test` its tests have ids of their own, too.
 """
 
@@ -22,6 +22,8 @@ _OPERATIONS: Mapping[str, str] = {
     "persist_docs": "persist_docs",
 }
 
+_BUILDS = (TaskKind.RUN, TaskKind.SEED, TaskKind.SNAPSHOT)
+
 
 def as_dbt_af(dags: Sequence[DagPlan], decisions: Decisions) -> tuple[DagPlan, ...]:
     """The same DAGs under dbt-af's task ids; waits and edges follow."""
@@ -36,9 +38,18 @@ def as_dbt_af(dags: Sequence[DagPlan], decisions: Decisions) -> tuple[DagPlan, .
 def _by_task(dag: DagPlan, decisions: Decisions) -> Mapping[str, TaskPlan]:
     """Each task by its plain id, with its new id and group."""
     found: dict[str, TaskPlan] = {}
+    refreshed = frozenset(task.refresh.of for task in dag.tasks if task.refresh and not task.nodes)
+    builders = {task.nodes[0]: task for task in dag.tasks if task.kind in _BUILDS and task.nodes}
     taken: set[str] = set()
     for task in dag.tasks:
-        group, name = _group(task, dag, decisions), _name(task, dag, decisions)
+        builder = builders.get(task.refresh.of) if task.refresh and not task.nodes else None
+        if builder is not None:
+            group: str | None = builder.group or f"{builder.task_id}__group"
+            name = f"tableau_refresh__{builder.task_id}"
+        else:
+            group, name = _group(task, dag, decisions), _name(task, dag, decisions)
+            if group is None and task.kind in _BUILDS and not refreshed.isdisjoint(task.nodes):
+                group = f"{task.task_id}__group"
         wanted = f"{group}.{name}" if group is not None else name
         # Two plain ids never meet in one dbt-af id but by chance; then the plain one stays.
         task_id = shortened(wanted, wanted) if wanted not in taken else task.task_id

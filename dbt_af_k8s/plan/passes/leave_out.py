@@ -18,7 +18,7 @@ _BY_TYPE: Mapping[str, str] = {
     "metric": "metrics are not built",
     "saved_query": "saved queries are not supported",
     "function": "functions are not supported yet",
-    "exposure": "exposures are not run",
+    "exposure": "exposures are not run; nothing says who refreshes it",
 }
 
 
@@ -63,7 +63,8 @@ def left_out_entries(inputs: PlanInputs, planned: frozenset[str], reasons: Mappi
         if key not in manifest.nodes:
             entries[key] = "disabled in dbt" if other.disabled else _of_type(other.resource_type)
     for key in manifest.exposures:
-        entries[key] = _BY_TYPE["exposure"]
+        if key not in planned:
+            entries[key] = reasons.get(key) or _BY_TYPE["exposure"]
     return tuple(LeftOut(key, entries[key]) for key in sorted(entries))
 
 

@@ -13,6 +13,7 @@ from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, Layout
 from dbt_af_k8s.plan.passes.maintenance import Upkeep, builders, make_maintenance_tasks
 from dbt_af_k8s.plan.passes.make_tasks import make_tasks
+from dbt_af_k8s.plan.passes.refresh import Refreshes
 from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, WaitsFor
 
 #: Id of the only task of a broken domain's DAG.
@@ -25,6 +26,7 @@ def make_dags(
     layout: Layout,
     extra: Sequence[DagLayout],
     upkeep: Upkeep,
+    refreshes: Refreshes,
     connector: Connector,
     broken: Mapping[str, tuple[Issue, ...]],
 ) -> tuple[DagPlan, ...]:
@@ -49,7 +51,7 @@ def make_dags(
         elif dag.kind is DagKind.MAINTENANCE:
             tasks = make_maintenance_tasks(inputs, decisions, upkeep, dag, built_by)
         else:
-            tasks = make_tasks(inputs, decisions, connector, dag, waits_for)
+            tasks = make_tasks(inputs, decisions, connector, dag, waits_for, refreshes.by_dag.get(dag.dag_id, ()))
         plan = _dag(inputs, dag, starts.get(dag.domain, default), tasks, problems)
         dags.append(replace(plan, doc_md=describe(inputs, plan)))
     return tuple(dags)

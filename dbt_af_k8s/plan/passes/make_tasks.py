@@ -12,6 +12,7 @@ from dbt_af_k8s.plan.passes.connect import Before, Connector
 from dbt_af_k8s.plan.passes.dbt_task import dbt_task, freshness_task
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, NodeTasks, SourceTasks
+from dbt_af_k8s.plan.passes.refresh import Refresh, refresh_drafts
 from dbt_af_k8s.plan.passes.test_tasks import TestTask
 from dbt_af_k8s.plan.values import TaskKind, TaskPlan, WaitsFor
 
@@ -22,6 +23,7 @@ def make_tasks(
     connector: Connector,
     dag: DagLayout,
     waits_for: Mapping[str, WaitsFor],
+    refreshes: Sequence[Refresh] = (),
 ) -> tuple[TaskPlan, ...]:
     """All tasks of a DAG. `waits_for` gives, for each node of any DAG, what a wait for it looks at."""
     make = _Maker(inputs, decisions, connector, dag)
@@ -29,6 +31,7 @@ def make_tasks(
     drafts += make.medium_tests(drafts)
     drafts += [draft for tasks in dag.sources for draft in make.source(tasks)]
     drafts += [make.test(test, None) for test in dag.loose_tests]
+    drafts += refresh_drafts(inputs, connector, dag, refreshes, drafts)
     waits, with_waits = add_waits(inputs, decisions, dag, drafts, waits_for)
     return (*waits, *with_waits)
 

@@ -12,6 +12,7 @@ from dbt_af_k8s.plan.values import Plan
 from dbt_af_k8s.plan.verify.coverage import coverage_violations
 from dbt_af_k8s.plan.verify.edges import edge_violations
 from dbt_af_k8s.plan.verify.places import Places
+from dbt_af_k8s.plan.verify.refreshes import refresh_violations
 from dbt_af_k8s.plan.verify.refs import Refs
 from dbt_af_k8s.plan.verify.shape import shape_violations
 from dbt_af_k8s.plan.verify.simulate import WaitedRuns, calendar_violations
@@ -33,6 +34,7 @@ def violations(plan: Plan, manifest: Manifest, *, waited_runs: WaitedRuns = runs
         *shape_violations(plan),
         *coverage_violations(plan, manifest),
         *edge_violations(plan, refs, places),
+        *refresh_violations(plan, manifest, refs, places),
         *wait_violations(plan, places),
         *deadlock_violations(plan),
         *calendar_violations(plan, waited_runs),

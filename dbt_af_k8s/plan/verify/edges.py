@@ -26,9 +26,9 @@ def edge_violations(plan: Plan, refs: Refs, places: Places) -> Iterator[str]:
         for parent in sorted(parents):
             gap_or_none = stated.get(parent)
             if gap_or_none is not None:
-                yield from _exception(gap_or_none, place, places)
+                yield from exception(gap_or_none, place, places)
             elif parent != beside:
-                yield from _edge(parent, key, place, places)
+                yield from edge(parent, key, place, places)
         if not refs.nodes[key].is_test:
             yield from _sources(refs.sources(key), key, place, places)
         if not refs.nodes[key].is_test and len(places.blocking_tests(key)) > 1 and places.done(key) is None:
@@ -46,19 +46,19 @@ def _sources(read: frozenset[str], key: str, place: Place, places: Places) -> It
     index = places.index[place.dag.dag_id]
     stated = {gap.node for gap in place.task.not_waited if gap.downstream == key}
     for source in sorted(read):
-        if source in places.tested_sources and source not in stated and not _waits(place, places, source):
+        if source in places.tested_sources and source not in stated and not waits_about(place, places, source):
             yield f"{key} does not wait for the tests of {source}"
         for gate in index.gates.get(source, ()):
             if not index.comes_after(place.task, gate):
                 yield f"{key} does not come after `{gate}`, which waits until {source} is fresh"
 
 
-def _edge(parent: str, key: str, place: Place, places: Places) -> Iterator[str]:
+def edge(parent: str, key: str, place: Place, places: Places) -> Iterator[str]:
     """`key`, in a task, depends on `parent`, and nothing is said against it."""
     dag_id, task = place.dag.dag_id, place.task
     upstream = places.place.get(parent)
     if upstream is None:
-        waits = _waits(place, places, parent)
+        waits = waits_about(place, places, parent)
         is_broken = (places.dags[wait.dag_id].is_broken for wait in waits if wait.dag_id in places.dags)
         if parent in places.left_out and not any(is_broken):
             yield f"{key} depends on {parent}, which is left out, and does not say so"
@@ -70,11 +70,11 @@ def _edge(parent: str, key: str, place: Place, places: Places) -> Iterator[str]:
         if not places.index[dag_id].comes_after(task, done):
             yield f"{key} (`{dag_id}.{task.task_id}`) does not come after `{done}`, when {parent} is done"
         return
-    if not _waits(place, places, parent):
+    if not waits_about(place, places, parent):
         yield f"{key} (`{dag_id}.{task.task_id}`) does not wait for {parent} of DAG `{upstream.dag.dag_id}`"
 
 
-def _waits(place: Place, places: Places, parent: str) -> list[WaitsFor]:
+def waits_about(place: Place, places: Places, parent: str) -> list[WaitsFor]:
     """What the wait tasks before a task wait for, as far as they are about one node."""
     index = places.index[place.dag.dag_id]
     direct = [index.tasks[task_id] for task_id in place.task.upstream if task_id in index.tasks]
@@ -97,7 +97,7 @@ def _beside(test: str, beside: str, place: Place, places: Places) -> Iterator[st
         yield f"{test} (`{place.dag.dag_id}.{place.task.task_id}`) does not come after {beside}"
 
 
-def _exception(gap: NotWaited, place: Place, places: Places) -> Iterator[str]:
+def exception(gap: NotWaited, place: Place, places: Places) -> Iterator[str]:
     """A stated exception must be true."""
     says = f"{gap.downstream} says `{gap.code}` of {gap.node}"
     upstream = places.place.get(gap.node)

@@ -32,9 +32,17 @@ class Refs:
         node = self.nodes[key]
         return _contracted(node.parents, self._built, self._parents) if node.is_test else self._parents[key]
 
+    def behind(self, parents: Iterable[str]) -> frozenset[str]:
+        """The nodes with a task that stand behind any parents, ephemeral models replaced by theirs."""
+        return _contracted(parents, self._built, self._parents)
+
+    def last(self, nodes: Iterable[str]) -> str | None:
+        """The node that comes last: the larger depth, then the larger unique_id. None for no nodes."""
+        return max(nodes, key=lambda key: (self._depth[key], key), default=None)
+
     def placed_with(self, test: str) -> str | None:
         """The parent that comes last: the larger depth, then the larger unique_id. None without such a parent."""
-        return max(self.parents(test), key=lambda key: (self._depth[key], key), default=None)
+        return self.last(self.parents(test))
 
     def sources(self, key: str) -> frozenset[str]:
         """The sources that a node or test reads, itself or through ephemeral models."""
