@@ -6,12 +6,14 @@ Exit codes: 0 fine, 1 findings, 2 usage or unreadable input, 70 a fault of this 
 import io
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
 from dbt_af_k8s import __version__
+from dbt_af_k8s.cli.backfill import backfill_plan
 from dbt_af_k8s.cli.check import check
 from dbt_af_k8s.cli.explain import explain
 from dbt_af_k8s.cli.graph import graph
@@ -81,6 +83,9 @@ def _tell_fault(reason: Exception) -> None:
 
 HELP = "A dbt project as Airflow DAGs: one per domain and schedule, each node where its target says."
 COMMANDS = (plan, check, explain, waits, graph, run, init)
+#: Commands of two words, by their first and second one.
+GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {"backfill": {"plan": backfill_plan}}
+GROUP_HELP = {"backfill": "Fill a range of time in a domain anew."}
 
 app = typer.Typer(
     cls=_Program,
@@ -94,6 +99,13 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command(no_args_is_help=False)(command)
+for word, commands in GROUPS.items():
+    group = typer.Typer(no_args_is_help=True, help=GROUP_HELP[word])
+    for second, subcommand in commands.items():
+        group.command(second, no_args_is_help=False)(subcommand)
+    # A group with one command keeps its second word.
+    group.callback()(lambda: None)
+    app.add_typer(group, name=word)
 
 
 def _print_version(asked: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from dbt_af_k8s.cli.main import COMMANDS, HELP
+from dbt_af_k8s.cli.main import COMMANDS, GROUPS, HELP
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,17 @@ def reference_markdown() -> str:
         "a fault of the program itself (`DBT_AF_K8S_DEBUG=1` adds the traceback), 130 stopped by Ctrl-C.",
     ]
     for command in COMMANDS:
-        lines += ["", *_command(command)]
+        lines += ["", *_command(command.__name__, command)]
+    for word, commands in GROUPS.items():
+        for second, subcommand in commands.items():
+            lines += ["", *_command(f"{word} {second}", subcommand)]
     return "\n".join(lines) + "\n"
 
 
-def _command(command: Callable[..., None]) -> Iterator[str]:
+def _command(name: str, command: Callable[..., None]) -> Iterator[str]:
     parameters = list(_parameters(command))
     arguments = [each for each in parameters if isinstance(each.info, ArgumentInfo)]
     options = [each for each in parameters if isinstance(each.info, OptionInfo)]
-    name = command.__name__
     yield f"## {name}"
     yield ""
     yield f"`{' '.join(['dbt-af-k8s', name, *(str(each.info.metavar) for each in arguments), '[OPTIONS]'])}`"

@@ -45,7 +45,7 @@ def build(inputs: PlanInputs) -> Build:
             left_out[key] = f"the node it is placed with, {placement.beside}, is left out"
     shelf, dag_ids = TestShelf(decisions, left_out), IdBook()
     layout = _lay_out(inputs, decisions, shelf, left_out, dag_ids)
-    backfills = lay_out_backfills(inputs, decisions, shelf, left_out, dag_ids)
+    backfills = lay_out_backfills(inputs, decisions, left_out, dag_ids)
     issues = [
         *inputs.issues,
         *decisions.issues,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dbt_af_k8s.plan.values import DagPlan, Plan, TaskPlan, WaitsFor
+from dbt_af_k8s.plan.values import DagKind, DagPlan, Plan, TaskPlan, WaitsFor
 from dbt_af_k8s.plan.verify.places import Places
 
 #: What a wait may ask for.
@@ -49,7 +49,10 @@ def _calendar(wait: WaitsFor, upstream: DagPlan) -> Iterator[str]:
 
 def _moment(wait: WaitsFor, upstream: DagPlan, places: Places) -> Iterator[str]:
     place = places.place.get(wait.node)
-    if place is None:
+    if wait.node.startswith("source."):
+        if upstream.kind is not DagKind.FRESHNESS:
+            yield f"waits for {wait.node} in DAG `{wait.dag_id}`, which looks after no source"
+    elif place is None:
         if not upstream.is_broken:
             yield f"waits for {wait.node}, which has no task"
     elif place.dag.dag_id != upstream.dag_id:
