@@ -78,9 +78,9 @@ class Places:
             return self.place[node].task.task_id
         if len(tests) == 1:
             return next(iter(tests))
-        return self.index[self.home(node).dag_id].endpoints.get(tests)
+        return self.index[self.dag_of(node).dag_id].endpoints.get(tests)
 
-    def home(self, key: str) -> DagPlan:
+    def dag_of(self, key: str) -> DagPlan:
         """The DAG that builds a node, or that tests a source."""
         return self.tested_sources[key] if key in self.tested_sources else self.place[key].dag
 

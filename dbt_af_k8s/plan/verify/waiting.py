@@ -51,7 +51,7 @@ def _moment(wait: WaitsFor, upstream: DagPlan, places: Places) -> Iterator[str]:
     if wait.node not in places.place and wait.node not in places.tested_sources:
         if not upstream.is_broken:
             yield f"waits for {wait.node}, which has no task"
-    elif (home := places.home(wait.node)).dag_id != upstream.dag_id:
+    elif (home := places.dag_of(wait.node)).dag_id != upstream.dag_id:
         yield f"waits for {wait.node} in DAG `{wait.dag_id}`; it is in `{home.dag_id}`"
     else:
         done = places.done(wait.node)
