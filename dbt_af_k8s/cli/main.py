@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from dbt_af_k8s import __version__
+from dbt_af_k8s.cli.backfill import backfill_plan
 from dbt_af_k8s.cli.check import check
 from dbt_af_k8s.cli.explain import explain
 from dbt_af_k8s.cli.graph import graph
@@ -85,8 +86,14 @@ def _tell_fault(reason: Exception) -> None:
 HELP = "A dbt project as Airflow DAGs: one per domain and schedule, each node where its target says."
 COMMANDS = (plan, check, explain, waits, graph, run, pools, init)
 #: Commands of two words, by their first and second one.
-GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {"package": {"install": package_install}}
-GROUP_HELP = {"package": "The dbt package with the maintenance macros."}
+GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {
+    "backfill": {"plan": backfill_plan},
+    "package": {"install": package_install},
+}
+GROUP_HELP = {
+    "backfill": "Fill a range of time in a domain anew.",
+    "package": "The dbt package with the maintenance macros.",
+}
 
 app = typer.Typer(
     cls=_Program,

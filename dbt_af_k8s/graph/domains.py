@@ -89,3 +89,11 @@ def upstream_domains(graph: ProjectGraph, domain_of: Mapping[str, str]) -> Mappi
     """For each domain, the domains whose nodes its own read; both sorted."""
     domains = domain_graph(graph, domain_of)
     return {domain: tuple(sorted(domains.predecessors(domain))) for domain in sorted(domains)}
+
+
+def domains_in_order(graph: ProjectGraph, domain_of: Mapping[str, str]) -> Sequence[str]:
+    """Every domain after those that it reads; domains that read each other stand side by side, by name."""
+    together = nx.condensation(domain_graph(graph, domain_of))
+    members = {number: sorted(data["members"]) for number, data in together.nodes(data=True)}
+    order = nx.lexicographical_topological_sort(together, key=lambda number: members[number][0])
+    return tuple(domain for number in order for domain in members[number])

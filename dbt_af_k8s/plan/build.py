@@ -49,7 +49,7 @@ def build(inputs: PlanInputs) -> Build:
     layout = _lay_out(inputs, decisions, shelf, left_out, dag_ids)
     upkeep = decide_upkeep(inputs, decisions, left_out)
     extra = (
-        *lay_out_backfills(inputs, decisions, shelf, left_out, dag_ids),
+        *lay_out_backfills(inputs, decisions, left_out, dag_ids),
         *lay_out_maintenance(inputs, decisions, upkeep, dag_ids),
     )
     issues = [

@@ -62,8 +62,8 @@ def test_exclude_and_vars_are_told_apart() -> None:
         (
             {"exclude": ["a", "--target"]},
             (
-                'extra: `exclude` cannot hold "--target": a term of a selection does not begin with `-` and has no control '
-                "characters."
+                'extra: `exclude` cannot hold "--target": a term of a selection does not begin with `-` and has no '
+                "control characters."
             ),
         ),
         ({"thread": 2}, 'extra: no option "thread" may be given here; did you mean `threads`?'),
@@ -72,8 +72,8 @@ def test_exclude_and_vars_are_told_apart() -> None:
             {"profiles-dir": "/etc"},
             (
                 'extra: no option "profiles-dir" may be given here; those that do: cache-selected-only, debug, empty, '
-                "event-time-end, event-time-start, exclude, fail-fast, populate-cache, sample, selector, threads, vars, "
-                "version-check, warn-error, warn-error-options."
+                "event-time-end, event-time-start, exclude, fail-fast, populate-cache, sample, selector, threads, "
+                "vars, version-check, warn-error, warn-error-options."
             ),
         ),
     ],

@@ -19,7 +19,12 @@ def commands() -> Mapping[str, frozenset[str]]:
     """Every command with its options."""
     program = typer.main.get_command(app)
     return {
-        name: frozenset(option for param in command.params for option in param.opts)
+        name: frozenset(
+            option
+            for each in (command, *getattr(command, "commands", {}).values())
+            for param in each.params
+            for option in param.opts
+        )
         for name, command in program.commands.items()  # type: ignore[attr-defined]
     }
 

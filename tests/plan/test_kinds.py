@@ -158,6 +158,8 @@ class TestBackfill:
             "next_chunk": ("b",),
         }
         assert (tasks["a"].target, tasks["b"].target) == ("prod", "dev")
+        # The data is there, so its tests look there.
+        assert tasks["a__tests"].target == "prod"
         assert [tasks[key].control for key in ("choose", "a", "a__tests", "next_chunk")] == [
             Control.BACKFILL_CHOOSE,
             Control.BACKFILL_NODE,

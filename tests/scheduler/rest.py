@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -47,10 +48,10 @@ class AirflowRest:
         """The task instances of all runs of a DAG."""
         return list(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?limit=200")["task_instances"])
 
-    def trigger(self, dag_id: str, logical_date: datetime | None = None) -> str:
+    def trigger(self, dag_id: str, logical_date: datetime | None = None, form: Mapping[str, Any] | None = None) -> str:
         """Start a run by hand; its run id."""
         date = logical_date.isoformat() if logical_date else None
-        body: dict[str, Any] = {"logical_date": date, "conf": {}}
+        body: dict[str, Any] = {"logical_date": date, "conf": dict(form or {})}
         return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def clear(self, dag_id: str, run_id: str, task_id: str, *, downstream: bool = False) -> None:

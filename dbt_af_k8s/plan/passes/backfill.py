@@ -1,6 +1,6 @@
 """The backfill DAG of each domain: its nodes of all schedules, in order, without waits, over a range in chunks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dbt_af_k8s.names import IdBook
@@ -11,6 +11,7 @@ from dbt_af_k8s.plan.passes.layout import DagLayout, claim_dag_id, collect, lay_
 from dbt_af_k8s.plan.passes.make_tasks import make_tasks
 from dbt_af_k8s.plan.passes.test_tasks import TestShelf
 from dbt_af_k8s.plan.values import Control, DagKind, FormField, TaskKind, TaskPlan
+from dbt_af_k8s.route.runners import choose_runner
 from dbt_af_k8s.route.targets import TargetChoice
 from dbt_af_k8s.schedule.chunks import CHUNKS
 from dbt_af_k8s.schedule.values import MANUAL, Schedule
@@ -27,11 +28,13 @@ FORM = (
 
 
 def lay_out_backfills(
-    inputs: PlanInputs, decisions: Decisions, shelf: TestShelf, left_out: Mapping[str, str], dag_ids: IdBook
+    inputs: PlanInputs, decisions: Decisions, left_out: Mapping[str, str], dag_ids: IdBook
 ) -> tuple[DagLayout, ...]:
     """One DAG for each domain that builds something."""
     if "backfill" not in inputs.settings.dags.kinds:
         return ()
+    decisions = _as_backfilled(inputs, decisions, decisions.graph.order)
+    shelf = TestShelf(decisions, left_out)
     members: dict[str, list[NodeDecision]] = {}
     for key in decisions.graph.order:
         if key not in left_out:
@@ -49,9 +52,7 @@ def make_backfill_tasks(inputs: PlanInputs, decisions: Decisions, dag: DagLayout
     """The tasks of a backfill: settle what the form asks for, run it in order, start the next chunk."""
     members = {tasks.node for tasks in dag.nodes}
     elsewhere = {key: "of another domain" for key in decisions.nodes if key not in members}
-    own = {key: _on_backfill_target(inputs, decisions.nodes[key]) for key in members}
-    sources = {key: replace(source, is_gate=False) for key, source in decisions.sources.items()}
-    here = replace(decisions, nodes={**decisions.nodes, **own}, sources=sources)
+    here = _as_backfilled(inputs, decisions, members)
     connector = Connector(inputs.manifest, here, collect([dag]), elsewhere)
     tasks = make_tasks(inputs, here, connector, dag, {})
     book = IdBook({*dag.ids, *(task.task_id for task in tasks)})
@@ -83,12 +84,33 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
     )
 
 
+def _as_backfilled(inputs: PlanInputs, decisions: Decisions, built: Iterable[str]) -> Decisions:
+    """The same decisions with the targets of a backfill for these nodes and their tests, and without gates."""
+    own = {key: _on_backfill_target(inputs, decisions.nodes[key]) for key in built}
+    moved = {key for key, decision in own.items() if decision.target != decisions.nodes[key].target}
+    if moved:
+        for test, placement in decisions.placements.items():
+            if placement.beside in moved:
+                own[test] = _where_the_data_is(decisions.nodes[test], own[placement.beside])
+    sources = {key: replace(source, is_gate=False) for key, source in decisions.sources.items()}
+    return replace(decisions, nodes={**decisions.nodes, **own}, sources=sources)
+
+
 def _on_backfill_target(inputs: PlanInputs, decision: NodeDecision) -> NodeDecision:
     own, setting = decision.settings.bf_cluster, inputs.settings.targets.backfill
     if decision.settings.dbt_target:
         return decision
     if own:
-        return replace(decision, target=TargetChoice(own, "the node's `bf_cluster`"))
-    if setting:
-        return replace(decision, target=TargetChoice(setting, "`targets.backfill` of the settings"))
-    return decision
+        target = TargetChoice(own, "the node's `bf_cluster`")
+    elif setting:
+        target = TargetChoice(setting, "`targets.backfill` of the settings")
+    else:
+        return decision
+    return replace(decision, target=target, runner=choose_runner(target.target, inputs.settings.runners))
+
+
+def _where_the_data_is(test: NodeDecision, node: NodeDecision) -> NodeDecision:
+    """A test in the target in which a backfill builds its node, unless it names a target of its own."""
+    if test.settings.dbt_target:
+        return test
+    return replace(test, target=replace(node.target, because=f"{node.target.because}, as its node"), runner=node.runner)
