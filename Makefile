@@ -55,7 +55,7 @@ lock: $(READY) ## Take the newest versions that pyproject.toml allows into requi
 
 clean: ## Remove what these commands made, .venv included
 	rm -rf $(VENV) $(PURE) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	rm -rf $(EXAMPLE)/target $(EXAMPLE)/logs $(EXAMPLE)/*.duckdb $(EXAMPLE)/*.duckdb.wal
+	rm -rf $(EXAMPLE)/target $(EXAMPLE)/logs $(EXAMPLE)/dbt_packages $(EXAMPLE)/*.duckdb $(EXAMPLE)/*.duckdb.wal
 
 $(READY): requirements-dev.txt pyproject.toml .ci/install.py
 	@$(need_python)
@@ -71,7 +71,8 @@ $(PURE_READY): requirements-dev.txt pyproject.toml .ci/install.py
 	@$(PURE)/bin/python .ci/install.py --pure
 	@touch $@
 
-$(MANIFEST): $(READY) $(shell find $(EXAMPLE) -name target -prune -o -name logs -prune -o -type f ! -name '*.duckdb*' -print)
+$(MANIFEST): $(READY) $(shell find $(EXAMPLE) dbt_af_k8s/dbt/package -name target -prune -o -name logs -prune -o -name dbt_packages -prune -o -type f ! -name '*.duckdb*' -print)
+	@$(BIN)/dbt-af-k8s package install --project-dir $(EXAMPLE) >/dev/null
 	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
 	@touch $@
 

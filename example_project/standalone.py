@@ -60,27 +60,17 @@ def environment(port: int) -> dict[str, str]:
 
 def create_pools(env: dict[str, str]) -> None:
     """Create the pools that the plan's tasks take their slots from."""
-    answer = subprocess.run(
-        [BIN / "dbt-af-k8s", "plan", "--project-dir", PROJECT, "--format", "json"],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name, pool in json.loads(answer.stdout).get("pools", {}).items():
-        slots, description = str(pool["slots"]), pool["description"] or name
-        subprocess.run(
-            [BIN / "airflow", "pools", "set", name, slots, description], env=env, capture_output=True, check=True
-        )
-        print(f"  pool {name}: {slots} slot(s), {description}", flush=True)
+    subprocess.run([BIN / "dbt-af-k8s", "pools", "--apply", "--project-dir", PROJECT], env=env, check=True)
 
 
 def build_once(env: dict[str, str]) -> None:
     """Let dbt make every table once where there is no database yet: a DAG does not wait for runs of before its time."""
-    if not (PROJECT / "shop.duckdb").exists():
+    subprocess.run([BIN / "dbt-af-k8s", "package", "install"], cwd=PROJECT, env=env, check=True)
+    is_built = (PROJECT / "shop.duckdb").exists()
+    if not is_built:
         print("Building the shop once with dbt, so that every table is there", flush=True)
-        argv = [BIN / "dbt", "build", "--quiet", "--profiles-dir", "."]
-        subprocess.run(argv, cwd=PROJECT, env=env, check=True)
+    argv = [BIN / "dbt", "parse" if is_built else "build", "--quiet", "--profiles-dir", "."]
+    subprocess.run(argv, cwd=PROJECT, env=env, check=True)
 
 
 def answers(port: int) -> bool:

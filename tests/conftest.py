@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from dbt_af_k8s.dbt.maintenance_package import install_package
+
 # How long one example takes says more about a busy machine than about the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -17,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def copy_shop(to: Path) -> Path:
     """Copy the example project without what dbt made in it."""
-    made = shutil.ignore_patterns("target", "logs", "*.duckdb", "*.duckdb.wal", "__pycache__")
+    made = shutil.ignore_patterns("target", "logs", "dbt_packages", "*.duckdb", "*.duckdb.wal", "__pycache__")
     return Path(shutil.copytree(ROOT / "example_project", to, ignore=made))
 
 
@@ -25,6 +27,7 @@ def copy_shop(to: Path) -> Path:
 def parsed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example project with its `target/manifest.json`, for tests that only read."""
     shop = copy_shop(tmp_path_factory.mktemp("shop") / "example_project")
+    install_package(shop)
     dbt = str(Path(sys.executable).with_name("dbt"))
     subprocess.run([dbt, "parse", "--quiet", "--profiles-dir", "."], cwd=shop, check=True)
     return shop

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -25,7 +26,7 @@ def demo(parsed_shop: Path) -> str:
 
 
 def test_it_runs_every_scheduled_dag_after_those_it_waits_for(demo: str) -> None:
-    (command,) = (line for line in demo.splitlines() if line.startswith("$ dbt-af-k8s run "))
+    command, *_ = (line for line in demo.splitlines() if line.startswith("$ dbt-af-k8s run "))
     ran = command.split()[3 : command.split().index("--date")]
     assert sorted(ran) == [
         "finance__office_morning",
@@ -50,6 +51,17 @@ def test_each_domain_leaves_the_rows_of_its_interval(demo: str, parsed_shop: Pat
     assert rows(database, "select sum(orders) from revenue_by_day") == [(30,)]
     week = rows(database, "select sum(visits), sum(orders), sum(value_eur) from channel_report")
     assert week == rows(database, "select 70, 30, sum(value_eur) from orders_v2")
+
+
+def test_maintenance_leaves_three_days_of_hours(demo: str, parsed_shop: Path) -> None:
+    """The interval of the daily DAG ends on Monday at midnight, so three days begin on Friday."""
+    database = parsed_shop / "target" / "demo.duckdb"
+    hours = rows(database, "select distinct visit_hour from visits order by visit_hour")
+    left = rows(database, "select distinct visit_hour from visits_by_hour order by visit_hour")
+    friday = datetime(2026, 1, 9)  # noqa: DTZ001  as DuckDB gives it
+    assert left == [hour for hour in hours if hour[0] >= friday]
+    assert 0 < len(left) < len(hours)
+    assert "web__maintenance" in demo
 
 
 def test_it_draws_the_map_and_says_what_to_open(demo: str, parsed_shop: Path) -> None:
