@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,8 +15,6 @@ from dbt_af_k8s.airflow.broken import BrokenDomainOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
 from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
-from dbt_af_k8s.config.callables import callables_of
-from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.errors import PlanInvariantError
 from dbt_af_k8s.plan.request import PlanRequest
@@ -122,7 +121,12 @@ def _refresh(asked: Asked) -> BaseOperator:
 
 def made_in_python(request: PlanRequest) -> Mapping[str, Callable[..., Any]]:
     """The things to call of settings that were made in Python, by the names that the plan has for them."""
-    return callables_of(request.config) if isinstance(request.config, Config) else {}
+    if request.config is None or isinstance(request.config, Path):
+        return {}
+    # A `Config` is here, so what it takes to read one is imported already.
+    from dbt_af_k8s.config.callables import callables_of
+
+    return callables_of(request.config)
 
 
 def _backfill_choose(asked: Asked) -> BaseOperator:

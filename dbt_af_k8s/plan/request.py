@@ -34,7 +34,7 @@ class PlanRequest:
             "manifest": self._inside(self.manifest),
             "profiles_dir": self._inside(self.profiles_dir),
             "target": self.target,
-            "config": self._inside(config) if config is None or isinstance(config, Path) else config.model_dump_json(),
+            "config": self._inside(config) if config is None or isinstance(config, Path) else _written(config),
             "select": self.select,
             "exclude": self.exclude,
         }
@@ -45,3 +45,8 @@ class PlanRequest:
         if path is None:
             return None
         return path.relative_to(self.project_dir).as_posix() if path.is_relative_to(self.project_dir) else str(path)
+
+
+def _written(config: "Config") -> str:
+    """A `Config` as text. Things to call stand for themselves: the plan knows them by their key only."""
+    return config.model_dump_json(fallback=lambda _: "made in Python")

@@ -152,6 +152,12 @@ def test_each_request_has_a_plan_of_its_own(shop: Path) -> None:
     assert load_dags(PlanRequest(shop), {}).because is None
 
 
+def test_a_config_with_things_to_call_has_one_plan(shop: Path) -> None:
+    for because in ("there is none yet", None):
+        config = Config.model_validate({"callbacks": {"dag": {"on_failure": [lambda context: None]}}})
+        assert load_dags(PlanRequest(shop, config=config), {}).because == because
+
+
 @pytest.mark.parametrize("damage", ["truncated", "other bytes", "gone", "index broken", "index of another form"])
 def test_damage_is_noticed_and_mended(shop: Path, damage: str) -> None:
     request = PlanRequest(shop)
