@@ -10,6 +10,8 @@ from dbt_af_k8s.pods.names import is_label_key
 from dbt_af_k8s.pods.quantities import parse_quantity, strange_amount
 from dbt_af_k8s.pods.written import TargetWritten, TolerationWritten
 
+#: Most bytes of all annotations of an object (Kubernetes).
+LARGEST_ANNOTATIONS = 256 * 1024
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -26,6 +28,11 @@ def consistency_findings(target: TargetWritten, broken: AbstractSet[str]) -> Ite
     for number, toleration in enumerate(target.tolerations):
         yield from _toleration(toleration, ("tolerations", number))
     yield from _identity(target, broken)
+    yield from _root(target)
+    size = sum(len(key) + len(value.encode("utf-8", "surrogatepass")) for key, value in target.annotations.items())
+    if size > LARGEST_ANNOTATIONS:
+        message = f"`annotations` has {size} bytes; Kubernetes takes at most {LARGEST_ANNOTATIONS}."
+        yield Finding(("annotations",), "wrong", message, "Put the text into a ConfigMap.")
     for key in ("node_selector", "labels", "annotations"):
         for name in getattr(target, key):
             if not is_label_key(name):
@@ -124,6 +131,13 @@ def _toleration(toleration: TolerationWritten, path: tuple[str | int, ...]) -> I
     if toleration.seconds is not None and toleration.effect != "NoExecute":
         message = f"`{dotted(path)}` has `seconds`, which only the effect `NoExecute` takes."
         yield Finding((*path, "seconds"), "wrong", message, "Write `effect: NoExecute`, or remove `seconds`.")
+
+
+def _root(target: TargetWritten) -> Iterator[Finding]:
+    for key in ("security_context", "pod_security_context"):
+        if target.run_as_non_root and getattr(target, key).get("runAsUser") == 0:
+            message = f"`run_as_non_root` and `{key}.runAsUser: 0`, which is root, contradict each other."
+            yield Finding((key, "runAsUser"), "wrong", message, "Write another user, or remove `run_as_non_root`.")
 
 
 def _identity(target: TargetWritten, broken: AbstractSet[str]) -> Iterator[Finding]:

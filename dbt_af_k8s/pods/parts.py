@@ -100,9 +100,14 @@ def pod_findings(pod: Mapping[str, Any], *, has_xcom: bool, log_containers: tupl
     volumes = [volume["name"] for volume in spec.get("volumes", ())]
     for volume in spec.get("volumes", ()):
         yield from _volume(volume, has_xcom=has_xcom)
+    for name in _repeated(volumes):
+        message = f"Two volumes of the pod are called {quoted(name)}."
+        yield Finding(
+            ("volumes",), "wrong", message, "Rename yours; names with `dbt-af-` and `aws-iam-token` are ours."
+        )
     containers = [*spec["containers"], *spec.get("initContainers", ())]
     names = [container["name"] for container in containers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in _repeated(names):
         message = f"Two containers of the pod are called {quoted(name)}."
         yield Finding((), "wrong", message, f"Rename one; the script's own container is `{BASE}`.")
     for container in containers:
@@ -111,6 +116,10 @@ def pod_findings(pod: Mapping[str, Any], *, has_xcom: bool, log_containers: tupl
         if name not in names:
             message = f"`log_containers` names {quoted(name)}, which the pod does not have."
             yield Finding(("log_containers", number), "unknown", message, choose_from(name, names))
+
+
+def _repeated(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _volume(volume: Mapping[str, Any], *, has_xcom: bool) -> Iterator[Finding]:
@@ -136,6 +145,9 @@ def _container(container: Mapping[str, Any], volumes: list[str], *, has_xcom: bo
         yield Finding((), "wrong", message, "Give yours another name, or write `xcom: false`.")
     if not container.get("image"):
         yield Finding((), "missing", f"The container {quoted(name)} has no `image`.", "Give it one.")
+    for path in _repeated([mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts", ())]):
+        message = f"The container {quoted(name)} mounts two volumes at {quoted(path)}."
+        yield Finding(("mounts",), "wrong", message, "Mount one of them elsewhere.")
     for mount in container.get("volumeMounts", ()):
         if mount["name"] not in volumes:
             message = f"The container {quoted(name)} mounts a volume that is not there: {quoted(mount['name'])}."

@@ -1,7 +1,8 @@
 """The `kubernetes` target of profiles.yml, and a node's changes to it, read into values with every problem told."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,27 @@ _FIXED = ("type", "schema")
 _NOTHING = Payload("", "script", "script.py", "")
 _SOME_RUN = PodRun(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
 
-_Tell = Callable[[Finding], Issue]
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a target, or a change of it, is written."""
+
+    #: The key above: `outputs` and the target's name, or `meta.kubernetes`.
+    prefix: tuple[str, ...]
+    file: str
+    node: str | None = None
+
+    def key(self, path: tuple[str | int, ...]) -> str:
+        below = dotted((*self.prefix[1:], *path))
+        return f"{self.prefix[0]}.{below}" if below else self.prefix[0]
+
+    def tell(self, found: Iterable[Finding]) -> tuple[Issue, ...]:
+        issues = []
+        for finding in found:
+            code = "unknown-kubernetes-key" if finding.kind == "unknown" else "bad-kubernetes-target"
+            key = self.key(finding.path)
+            issues.append(error(code, finding.message, finding.fix, file=self.file, node=self.node, key=key))
+        return tuple(issues)
 
 
 def read_target(
@@ -41,12 +62,7 @@ def read_target(
 
     None where an error is among the issues. Every problem is told, not only the first.
     """
-    prefix = ("outputs", name)
-
-    def tell(finding: Finding) -> Issue:
-        return _issue(finding, prefix, file=file, node=None)
-
-    return _read(name, output, tell)
+    return _read(name, output, _Place(("outputs", name), file))
 
 
 def target_for_node(
@@ -57,10 +73,7 @@ def target_for_node(
     `node` is its unique_id, `place` where the changes stand. The rules of merging are those of `merge_written`; a null
     removes what the target says. A node's variables come in the same way: `{"env": {...}}`.
     """
-
-    def tell(finding: Finding) -> Issue:
-        return _issue(finding, (place,), file=file, node=node)
-
+    at = _Place((place,), file, node)
     written, found = _validated(changes)
     own = [
         *found,
@@ -68,12 +81,12 @@ def target_for_node(
         *(finding for finding in _inside(written) if _first(finding) not in _broken(found)),
     ]
     if own:
-        return None, tuple(map(tell, own))
-    return _read(target.name, merge_written(target.written, changes), tell, told=frozenset(changes))
+        return None, at.tell(own)
+    return _read(target.name, merge_written(target.written, changes), at, told=frozenset(changes))
 
 
 def _read(
-    name: str, output: Mapping[str, Any], tell: _Tell, *, told: frozenset[str] | None = None
+    name: str, output: Mapping[str, Any], place: _Place, *, told: frozenset[str] | None = None
 ) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
     """`told` names the keys whose warnings are told; None: all. What the target itself warns of is told once."""
     written, found = _validated(output)
@@ -81,14 +94,15 @@ def _read(
     more = [*consistency_findings(written, broken), *_inside(written)]
     found += [finding for finding in more if _first(finding) not in broken]
     if found:
-        return None, tuple(map(tell, found))
+        return None, place.tell(found)
     target = _target(name, written, output)
     pod = pod_for(target, _NOTHING, _SOME_RUN)
     found = list(pod_findings(pod, has_xcom=target.xcom, log_containers=target.logs.containers))
     if found:
-        return None, tuple(map(tell, found))
-    heard = [finding for finding in _warnings(target, output) if told is None or _first(finding) in told]
-    return target, tuple(map(tell, heard))
+        return None, place.tell(found)
+    heard = set(output) if told is None else told
+    warnings = [*_label_warnings(target, output, place), *_secret_warnings(target, place)]
+    return target, tuple(issue for key, issue in warnings if key in heard)
 
 
 def _validated(mapping: Mapping[str, Any]) -> tuple[TargetWritten, list[Finding]]:
@@ -195,18 +209,22 @@ def _own_security(written: TargetWritten) -> dict[str, Any]:
     return merge_objects(asked, written.security_context, "SecurityContext")
 
 
-def _warnings(target: KubernetesTarget, output: Mapping[str, Any]) -> Iterator[Finding]:
-    """What works, and is probably not meant. The kind is the issue's code."""
-    labels = output.get("labels")
-    for key, value in labels.items() if isinstance(labels, Mapping) else ():
+def _label_warnings(target: KubernetesTarget, output: Mapping[str, Any], place: _Place) -> Iterator[tuple[str, Issue]]:
+    """Labels whose value had to be changed, with the key of the target that has them."""
+    for key, value in (output.get("labels") or {}).items():
         if isinstance(value, str) and not is_label_value(value):
-            message = f"The label {quoted(str(key))} cannot have this value; the pod gets {quoted(target.labels[key])}."
+            message = f"The label {quoted(key)} cannot have this value; the pod gets {quoted(target.labels[key])}."
             fix = "Write at most 63 letters, digits, dashes, dots and underscores, or make it an annotation."
-            yield Finding(("labels", str(key)), "label-made-safe", message, fix)
+            at = place.key(("labels", key))
+            yield "labels", warning("label-made-safe", message, fix, file=place.file, node=place.node, key=at)
+
+
+def _secret_warnings(target: KubernetesTarget, place: _Place) -> Iterator[tuple[str, Issue]]:
     for name in plain_secrets(target.env):
         message = f"The variable `{name}` sounds secret, and stands in the pod as plain text."
         fix = "Take it by `valueFrom: {secretKeyRef: {name: ..., key: ...}}`."
-        yield Finding(("env", name), "secret-in-plain-text", message, fix)
+        at = place.key(("env", name))
+        yield "env", warning("secret-in-plain-text", message, fix, file=place.file, node=place.node, key=at)
 
 
 def _broken(found: list[Finding]) -> set[str]:
@@ -215,11 +233,3 @@ def _broken(found: list[Finding]) -> set[str]:
 
 def _first(finding: Finding) -> str:
     return str(finding.path[0]) if finding.path else ""
-
-
-def _issue(finding: Finding, prefix: tuple[str, ...], *, file: str, node: str | None) -> Issue:
-    key = ".".join(part for part in (*prefix[:1], dotted((*prefix[1:], *finding.path))) if part)
-    if finding.kind not in ("unknown", "missing", "wrong"):
-        return warning(finding.kind, finding.message, finding.fix, file=file, node=node, key=key)
-    code = "unknown-kubernetes-key" if finding.kind == "unknown" else "bad-kubernetes-target"
-    return error(code, finding.message, finding.fix, file=file, node=node, key=key)

@@ -134,7 +134,8 @@ class TargetWritten(Section):
         Field(default_factory=dict)
     )
     memory_ladder: Annotated[
-        tuple[Quantity, ...], Field(description="Memory of the next tries after the pod ran out of it, rising.")
+        tuple[Quantity, ...],
+        Field(description="Memory, requested and at most, of the tries after the pod ran out of it; rising."),
     ] = ()
     node_pool_selector_name: Annotated[LabelKey | None, Field(description="Label of nodes that names a pool.")] = None
     node_pool: Annotated[SelectorValue | None, Field(description="Pool of nodes, the label's value.")] = None

@@ -170,3 +170,10 @@ def test_a_warning_of_the_target_is_not_told_again_at_each_node(target: MakeTarg
     made, (issue,) = changed(before, "{env: {API_TOKEN: x}}")
     assert made is not None
     assert (issue.code, issue.key) == ("secret-in-plain-text", "meta.kubernetes.env.API_TOKEN")
+
+
+def test_annotations_have_a_limit(read: Read) -> None:
+    fits = "annotations: {a: %s}" % ("x" * (256 * 1024 - 1))
+    assert read(fits)[1] == ()
+    (issue,) = read(fits.replace("{a: x", "{a: xx"))[1]
+    assert issue.message == "`annotations` has 262145 bytes; Kubernetes takes at most 262144."
