@@ -44,7 +44,7 @@ test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" # 8
 	$(BIN)/python -m pytest -m scheduler # 6: one scheduler for all
 
-PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule plan))
+PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule pods plan))
 
 docs: $(READY) ## Write the reference pages from the code and check every link
 	$(BIN)/python docs/generate.py

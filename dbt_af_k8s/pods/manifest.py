@@ -1,0 +1,204 @@
+"""The pod of a script: a plain Kubernetes manifest, the same bytes for the same input, ready for `kubectl apply`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dbt_af_k8s.pods.env import literal
+from dbt_af_k8s.pods.merge import merge_fragments, merge_objects
+from dbt_af_k8s.pods.names import safe_label_value, safe_pod_name
+from dbt_af_k8s.pods.parts import BASE
+from dbt_af_k8s.pods.payload import (
+    BOOTSTRAP,
+    RESULT_FILE,
+    SCRIPT,
+    SCRIPT_FILE,
+    XCOM_FILE,
+    Payload,
+    PodRun,
+    packed_script,
+    planned_env,
+    run_env,
+)
+from dbt_af_k8s.pods.values import KubernetesTarget
+
+#: Label of Azure's pod identity, which dbt-af sets from `airflow_identity_binding_selector`.
+IDENTITY_BINDING_LABEL = "aadpodidbinding"
+#: Label and annotation with the node's name and unique_id.
+NODE_LABEL = "dbt-af-k8s/node"
+_TMP_VOLUME, _SCRIPT_VOLUME, _SCRIPT_FOLDER = "dbt-af-tmp", "dbt-af-script", "/dbt-af-k8s"
+_SCRIPT_KEY = "script"
+#: Keys that come first in every object, for people who read it.
+_FIRST = ("apiVersion", "kind", "metadata", "name")
+
+
+def pod_for(
+    target: KubernetesTarget,
+    payload: Payload,
+    run: PodRun,
+    *,
+    identity_binding: str | None = None,
+    memory_rung: int = 0,
+) -> dict[str, Any]:
+    """The pod that runs a script on a target.
+
+    `identity_binding` is the setting `kubernetes.airflow_identity_binding_selector`. `memory_rung` says how many rungs
+    of the target's memory ladder are taken; past its end the last one counts. The script's container is `base`, the
+    first; its `args` start the script and its `command` is the image's own, unless the `pod` fragment sets one.
+    """
+    identity = target.workload_identity
+    binding = {IDENTITY_BINDING_LABEL: safe_label_value(identity_binding)} if identity_binding else {}
+    own = {"app.kubernetes.io/managed-by": "dbt-af-k8s", NODE_LABEL: safe_label_value(payload.name)}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": safe_pod_name(payload.name),
+            "namespace": target.namespace,
+            "labels": {**own, **identity.labels, **binding, **target.labels},
+            "annotations": {NODE_LABEL: payload.node, **identity.annotations, **target.annotations},
+        },
+        "spec": _spec(target, _base(target, payload, run, memory_rung), _config_map_name(payload, run)),
+    }
+    whole = merge_fragments(_without_nothing(pod), target.pod)
+    if target.container_defaults:
+        for key in ("containers", "initContainers"):
+            if key in whole["spec"]:
+                whole["spec"][key] = [_secured(each, target.container_defaults) for each in whole["spec"][key]]
+    ordered = _ordered(whole)
+    assert isinstance(ordered, dict)  # noqa: S101 (a mapping goes in)
+    return ordered
+
+
+def config_map_for(target: KubernetesTarget, payload: Payload, run: PodRun) -> dict[str, Any] | None:
+    """The ConfigMap with the script, where the target wants one; whoever makes it sets the pod as its owner."""
+    if target.script_from != "config_map":
+        return None
+    metadata = {
+        "name": _config_map_name(payload, run),
+        "namespace": target.namespace,
+        "labels": {"app.kubernetes.io/managed-by": "dbt-af-k8s", NODE_LABEL: safe_label_value(payload.name)},
+    }
+    data = {_SCRIPT_KEY: packed_script(payload)}
+    ordered = _ordered({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    assert isinstance(ordered, dict)  # noqa: S101 (a mapping goes in)
+    return ordered
+
+
+def _config_map_name(payload: Payload, run: PodRun) -> str:
+    return run.config_map or f"{safe_pod_name(payload.name)}-script"
+
+
+def _spec(target: KubernetesTarget, base: dict[str, Any], config_map: str) -> dict[str, Any]:
+    identity = target.workload_identity
+    volumes = [*identity.volumes, *target.volumes]
+    if _needs_tmp(target):
+        volumes.append({"name": _TMP_VOLUME, "emptyDir": {}})
+    if target.script_from == "config_map":
+        volumes.append({"name": _SCRIPT_VOLUME, "configMap": {"name": config_map}})
+    sidecars = [{**sidecar, "restartPolicy": "Always"} for sidecar in target.sidecars]
+    return {
+        "activeDeadlineSeconds": target.active_deadline,
+        "affinity": target.affinity,
+        "automountServiceAccountToken": target.mount_service_account_token,
+        "containers": [base],
+        "imagePullSecrets": [{"name": secret} for secret in target.image_pull_secrets],
+        "initContainers": [*target.init_containers, *sidecars],
+        "nodeSelector": {**identity.node_selector, **target.node_selector},
+        "priorityClassName": target.priority_class,
+        "restartPolicy": "Never",
+        "runtimeClassName": target.runtime_class,
+        "securityContext": target.pod_security_context,
+        "serviceAccountName": target.service_account,
+        "tolerations": target.tolerations,
+        "topologySpreadConstraints": target.topology_spread,
+        "volumes": volumes,
+    }
+
+
+def _base(target: KubernetesTarget, payload: Payload, run: PodRun, memory_rung: int) -> dict[str, Any]:
+    mounts = [*target.workload_identity.mounts, *target.mounts]
+    if _needs_tmp(target):
+        mounts.append({"name": _TMP_VOLUME, "mountPath": "/tmp"})  # noqa: S108 (in the pod)
+    if target.script_from == "config_map":
+        mounts.append({"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True})
+    return {
+        "args": _args(target),
+        "env": _env(target, payload, run),
+        "envFrom": target.env_from,
+        "image": target.image,
+        "imagePullPolicy": target.image_pull_policy,
+        "name": BASE,
+        "resources": _resources(target, memory_rung),
+        "securityContext": target.security_context,
+        "volumeMounts": mounts,
+    }
+
+
+def _args(target: KubernetesTarget) -> list[str]:
+    if target.script_from == "image":
+        return [target.python, str(target.script_path)]
+    return [target.python, "-c", BOOTSTRAP]
+
+
+def _env(target: KubernetesTarget, payload: Payload, run: PodRun) -> list[Mapping[str, Any]]:
+    """Ours come first, so that `$(START_DTTM)` means something in the user's."""
+    ours = dict(contract_env(target, payload, run))
+    if target.script_from == "env":
+        ours[SCRIPT] = packed_script(payload)
+    elif target.script_from == "config_map":
+        ours[SCRIPT_FILE] = f"{_SCRIPT_FOLDER}/{_SCRIPT_KEY}"
+    taken = {variable["name"] for variable in target.env}
+    given = [{"name": name, "value": literal(ours[name])} for name in sorted(ours) if name not in taken]
+    identity = [variable for variable in target.workload_identity.env if variable["name"] not in taken]
+    return [*given, *identity, *target.env]
+
+
+def contract_env(target: KubernetesTarget, payload: Payload, run: PodRun) -> tuple[tuple[str, str], ...]:
+    """The variables that a script is promised, as pairs of plain text; a local process gets them too.
+
+    Python writes its output at once, so that the log has the last words of a pod that is killed.
+    """
+    result = ((RESULT_FILE, XCOM_FILE),) if target.xcom else ()
+    return (*planned_env(payload), *run_env(run), *result, ("PYTHONUNBUFFERED", "1"))
+
+
+def _resources(target: KubernetesTarget, memory_rung: int) -> dict[str, Any]:
+    requests, limits = dict(target.requests), dict(target.limits)
+    if memory_rung > 0 and target.memory_ladder:
+        requests["memory"] = limits["memory"] = target.memory_ladder[min(memory_rung, len(target.memory_ladder)) - 1]
+    return {"requests": requests, "limits": limits} if requests or limits else {}
+
+
+def _needs_tmp(target: KubernetesTarget) -> bool:
+    """A read-only root wants a place for temporary files."""
+    is_read_only = target.security_context.get("readOnlyRootFilesystem") is True
+    return is_read_only and not any(mount["mountPath"].rstrip("/") == "/tmp" for mount in target.mounts)  # noqa: S108
+
+
+def _secured(container: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A container with the defaults under what it says itself; a privileged one cannot have them."""
+    own = container.get("securityContext") or {}
+    added = (own.get("capabilities") or {}).get("add") or ()
+    under = dict(defaults)
+    if own.get("privileged") is True or "SYS_ADMIN" in added or "CAP_SYS_ADMIN" in added:
+        under.pop("allowPrivilegeEscalation", None)
+    return {**container, "securityContext": merge_objects(under, own, "SecurityContext")}
+
+
+def _without_nothing(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own parts that say nothing are left out; what a user wrote stays."""
+    metadata = {key: value for key, value in pod["metadata"].items() if value}
+    spec = {key: value for key, value in pod["spec"].items() if value not in (None, (), [], {})}
+    base, *others = spec["containers"]
+    spec["containers"] = [{key: value for key, value in base.items() if value not in (None, (), [], {})}, *others]
+    return {**pod, "metadata": metadata, "spec": spec}
+
+
+def _ordered(value: Any) -> Any:
+    """The same with keys in one order and without nulls; the depth is that of a pod, which has an end."""
+    if isinstance(value, Mapping):
+        keys = sorted(value, key=lambda key: (_FIRST.index(key) if key in _FIRST else len(_FIRST), key))
+        return {key: _ordered(value[key]) for key in keys if value[key] is not None}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_ordered(item) for item in value]
+    return value
