@@ -41,10 +41,15 @@ check: $(READY) ## Format, lint, types, import contracts
 # Minutes that each part may take on 2 cores stand beside it; together they stay under 20.
 test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
 	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" # 8
-	$(BIN)/python -m pytest -m scheduler # 6: one scheduler for all
+	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" $(OTHER_TESTS) # 9
+	$(BIN)/python -m pytest -m scheduler # 5: one scheduler for all
+	@echo
+	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
 
+# Tests of the rooms that need neither Airflow nor dbt, and all others.
 PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule pods plan))
+OTHER_TESTS := $(filter-out $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
 docs: $(READY) ## Write the reference pages from the code and check every link
 	$(BIN)/python docs/generate.py

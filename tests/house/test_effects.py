@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-#: Modules and whole rooms that may touch the world. Everything else is pure; `plan/project` does it by the two readers.
+#: What may touch the world. All else is pure; `plan/project` reads by the two readers, `pods/context` runs in the pod.
 EFFECTFUL = ("manifest/read.py", "config/read.py", "plan/store.py", "pods/context.py", "dbt/", "airflow/", "cli/")
 
 #: Standard modules whose import alone says that a module wants the world.
