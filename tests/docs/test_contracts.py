@@ -20,13 +20,17 @@ from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.errors import error
 from dbt_af_k8s.plan.codec import to_json
 from dbt_af_k8s.plan.values import (
+    Control,
     DagKind,
     DagPlan,
+    FormField,
     LeftOut,
     NotWaited,
     Plan,
+    RefreshPlan,
     TaskKind,
     TaskPlan,
+    TaskRef,
     WaitsFor,
 )
 from dbt_af_k8s.schedule.calendar import Calendar
@@ -76,11 +80,17 @@ def full_plan() -> Plan:
         enable_from=START,
         disable_from=START,
         not_waited=(NotWaited("node", "downstream", "skip", "because"),),
+        gate=True,
+        not_while=(TaskRef("dag", "task"),),
+        on_change=True,
+        refresh=RefreshPlan("provider", {"made_up": 1}),
+        control=Control.BACKFILL_NODE,
     )
     dag = DagPlan(
         "dag", DagKind.SCHEDULED, "domain", "0 0 * * *", "@daily", "UTC", START, True, 2, 3, ("tag",), "owner", "doc"
     )
-    dag = replace(dag, tasks=(task,), problems=(issue,))
+    form = FormField("name", "string", "title", "description", "default", ("choice",))
+    dag = replace(dag, tasks=(task,), form=(form,), problems=(issue,))
     return Plan("p", "sha", "1.11", (dag,), (LeftOut("node", "because"),), (issue,), {"made_up": (1, "description")})
 
 
