@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from dbt_af_k8s.dbt.command import dbt_argv, dbt_program, operation_argv
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection
+from dbt_af_k8s.dbt.command import dbt_argv, dbt_program, operation_argv, selection_argv
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection, FreeSelection
 
 ORDERS = DbtSelection("model.shop.orders", "model", "shop", ("shop", "orders"))
 UNIQUE = DbtSelection("test.shop.unique_orders_id.1", "test", "shop", ("shop", "unique_orders_id"))
@@ -154,3 +154,44 @@ def test_an_operation_without_its_name_is_refused():
 def test_variables_are_yaml_whatever_letters_are_in_them():
     words = argv(DbtInvocation("run", (ORDERS,)), variables={"note": "ü🧹\x85\x7f\\u00fc"})
     assert yaml.safe_load(value_of("--vars", words))["note"] == "ü🧹\x85\x7f\\u00fc"
+
+
+@pytest.mark.parametrize(("verb", "knows"), [("run", True), ("seed", True), ("snapshot", False), ("test", False)])
+def test_a_full_refresh_is_for_verbs_that_know_it(verb, knows):
+    words = dbt_argv(
+        DbtInvocation(verb, (ORDERS,)),
+        DbtProject(Path("/dbt/shop")),
+        target_path=Path("/tmp/target"),
+        start=datetime(2026, 3, 1, tzinfo=UTC),
+        end=datetime(2026, 3, 2, tzinfo=UTC),
+        full_refresh=True,
+    )
+    assert ("--full-refresh" in words) is knows
+
+
+def test_the_freshness_of_a_source_is_a_command_of_two_words():
+    source = DbtSelection("source.shop.raw.orders", "source", "shop", ("shop", "raw", "orders"))
+    words = argv(DbtInvocation("freshness", (source,), target="prod"))
+    assert words[1:5] == ("source", "freshness", "--select", "source:shop.raw.orders")
+    assert value_of("--target", words) == "prod"
+    assert value_of("--target-path", words) == "/tmp/target"
+
+
+def test_a_selection_by_a_person_is_one_word_for_each_term():
+    selection = FreeSelection(("+orders", "tag:x"), ("a",), True, {"n": 1}, ("--threads=2",))
+    words = selection_argv(
+        DbtInvocation("run", (), "prod", executable="dbt"),
+        selection,
+        DbtProject(Path("/dbt/shop")),
+        target_path=Path("/tmp/target"),
+        start=datetime(2026, 3, 1, tzinfo=UTC),
+        end=datetime(2026, 3, 2, tzinfo=UTC),
+    )
+    assert words[:7] == ("dbt", "run", "--select", "+orders", "tag:x", "--exclude", "a")
+    assert words[-2:] == ("--full-refresh", "--threads=2")
+    assert json.loads(value_of("--vars", words)) == {
+        "n": 1,
+        "start_dttm": "2026-03-01T00:00:00+00:00",
+        "end_dttm": "2026-03-02T00:00:00+00:00",
+    }
+    assert value_of("--target", words) == "prod"

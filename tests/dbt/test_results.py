@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dbt_af_k8s.dbt.logs import LogDigest
 from dbt_af_k8s.dbt.process import ProcessEnd
-from dbt_af_k8s.dbt.results import NodeResult, read_results, verdict
+from dbt_af_k8s.dbt.results import NodeResult, read_results, verdict, verdict_of_selection
 
 ORDERS = "model.shop.orders"
 FINE = ProcessEnd(0)
@@ -211,3 +211,46 @@ def test_green_means_that_every_node_has_a_good_row_and_dbt_agrees(rows, expecte
     )
     assert found.ok is should_be_green
     assert bool(found.summary)
+
+
+def selected(*rows, end=FINE, log=NOTHING_SAID):
+    return verdict_of_selection(rows, end, log)
+
+
+def test_a_selection_is_green_when_every_row_is_and_there_is_one():
+    found = selected(row(), row("warn", "model.shop.b"), row(unique_id="operation.shop.hook-0"))
+    assert (found.ok, [result.unique_id for result in found.results]) == (True, [ORDERS, "model.shop.b"])
+
+
+@pytest.mark.parametrize("rows", [(), (row(unique_id="operation.shop.hook-0"),)])
+def test_a_selection_without_a_node_is_red_for_good(rows):
+    found = selected(*rows)
+    assert (found.ok, found.retryable) == (False, False)
+    assert "dbt found nothing to run (exit code 0)" in found.summary
+
+
+def test_what_a_failure_leaves_out_is_named_once():
+    found = selected(
+        row("error", message="Runtime Error\n  x"),
+        row("skipped", "model.shop.b"),
+        row("skipped", "model.shop.c"),
+        end=FAILED,
+    )
+    assert (found.ok, found.retryable) == (False, True)
+    assert found.summary == (
+        "node model.shop.orders: error\nRuntime Error\n  x\n"
+        "dbt left out what is downstream of a failure: model.shop.b, model.shop.c"
+    )
+
+
+def test_a_selection_that_dbt_could_not_begin_tells_dbts_own_words():
+    found = verdict_of_selection(None, FAILED, LogDigest(fatal="Compilation Error\n  no"))
+    assert (found.ok, found.retryable, found.summary) == (
+        False,
+        False,
+        "dbt ended with an error:\nCompilation Error\n  no",
+    )
+
+
+def test_a_selection_with_good_rows_and_a_bad_exit_code_is_red():
+    assert not selected(row(), end=FAILED).ok
