@@ -16,15 +16,18 @@ import pytest
 from pages import DOCS, ROOT, read_page
 
 from dbt_af_k8s.config.settings import RetrySettings
+from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.errors import error
 from dbt_af_k8s.plan.codec import to_json
 from dbt_af_k8s.plan.values import (
+    ArtifactsPlan,
     DagKind,
     DagPlan,
     LeftOut,
     NotWaited,
     Plan,
+    RefreshPlan,
     TaskKind,
     TaskPlan,
     WaitsFor,
@@ -75,12 +78,21 @@ def full_plan() -> Plan:
         deferrable=False,
         enable_from=START,
         disable_from=START,
+        refresh=RefreshPlan("provider", "node", ({"made_up": 1},), {"made_up": 1}),
         not_waited=(NotWaited("node", "downstream", "skip", "because"),),
     )
     dag = DagPlan(
         "dag", DagKind.SCHEDULED, "domain", "0 0 * * *", "@daily", "UTC", START, True, 2, 3, ("tag",), "owner", "doc"
     )
-    dag = replace(dag, tasks=(task,), problems=(issue,))
+    every = Callbacks(("a",), ("b",), ("c",), ("d",), ("e",))
+    deadline = Deadline(1, "queued", "call", {"made_up": 1})
+    dag = replace(
+        dag,
+        tasks=(task,),
+        problems=(issue,),
+        callbacks=CallbackSettings(every, {"made_up": every}, deadline),
+        artifacts=ArtifactsPlan("provider", "project", {"made_up": 1}, required=True),
+    )
     return Plan("p", "sha", "1.11", (dag,), (LeftOut("node", "because"),), (issue,), {"made_up": (1, "description")})
 
 
@@ -139,6 +151,7 @@ def test_every_argument_of_the_python_api_is_on_its_page() -> None:
     assert arguments_on(page, "DbtWaitSensor") == arguments_of(airflow.DbtWaitSensor.__init__)
     made = arguments_of(airflow.DbtOperator.for_nodes) | arguments_of(airflow.DbtOperator.__init__)
     assert arguments_on(page, "DbtOperator") == made - {"invocation", "project"}
+    assert arguments_on(page, "DbtRefreshOperator") == arguments_of(airflow.DbtRefreshOperator.__init__)
     assert all(f"\n## {name}\n" in page for name in airflow.__all__)
 
 
