@@ -148,6 +148,8 @@ def _are_named(items: list[Any]) -> bool:
 def _metas(value: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, dict):
         for key, below in value.items():
+            if key == "exposures":  # what stands there is no node
+                continue
             if key in ("meta", "+meta") and isinstance(below, dict):
                 yield below
             yield from _metas(below)

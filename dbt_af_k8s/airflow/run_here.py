@@ -202,17 +202,21 @@ def _run(job: Job, dag_id: str, interval: Interval, events: Events) -> bool:
     """Run one DAG for one interval. Its waits are marked as done without a look, and it refreshes nothing."""
     os.environ[DAG_VARIABLE] = dag_id
     dag = emit_dag(job.dags[dag_id], job.project)
-    waits = [task.task_id for task in job.dags[dag_id].tasks if task.waits_for or task.refresh]
+    left = {
+        task.task_id: "passed-over" if task.waits_for else "not-refreshed"
+        for task in job.dags[dag_id].tasks
+        if task.waits_for or task.refresh
+    }
     began = time.monotonic()
     events.dag_started(dag_id, interval, len(dag.task_ids))
-    for task_id in waits:
-        events.task_done(task_id, "passed-over")
+    for task_id, state in left.items():
+        events.task_done(task_id, state)
     run = dag.test(
         # From this logical date Airflow infers the interval that ends then, for templates; our tasks read the form.
         logical_date=interval.end,
         run_after=interval.end,
         run_conf={START_FIELD: interval.start.isoformat(), END_FIELD: interval.end.isoformat()},
-        mark_success_pattern="|".join(re.escape(task_id) for task_id in waits) or None,
+        mark_success_pattern="|".join(re.escape(task_id) for task_id in left) or None,
     )
     for instance in run.get_task_instances():
         events.task_done(instance.task_id, str(instance.state))

@@ -22,6 +22,7 @@ _STATES = {
     "skipped": ("-", "soft", "skipped"),
     "upstream_failed": ("-", "warning", "not run: a task before it failed"),
     "passed-over": ("→", "soft", "wait passed over"),
+    "not-refreshed": ("→", "soft", "a run here refreshes nothing"),
 }
 _LAST_LINES = 15
 #: A line of Airflow's log: time, level, what is said, logger, place.

@@ -114,7 +114,11 @@ class NodeMeta(BaseModel):
         _Whole | None, Field(ge=1, le=10_000, description="Runs of the node at once in Airflow.")
     ] = None
     tableau_refresh_tasks: Annotated[
-        tuple[TableauResource, ...] | None, Field(description="What is refreshed in Tableau after the node.")
+        tuple[TableauResource, ...] | None,
+        Field(
+            description="What is refreshed in Tableau after the node: `resource_type` (`workbook` or `datasource`), "
+            "`project_name` and `resource_name` of each, and `incremental`."
+        ),
     ] = None
     owner: Annotated[str | None, Field(description="Owner of the task.")] = None
     pool: Annotated[str | None, Field(description="Airflow pool of the task.")] = None

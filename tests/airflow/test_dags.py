@@ -145,7 +145,8 @@ def test_a_cheap_import_and_the_public_names():
     code = (
         "import sys, dbt_af_k8s.airflow as ours\n"
         "assert 'airflow' not in sys.modules and 'pydantic' not in sys.modules\n"
-        "assert dir(ours) == ['DbtOperator', 'DbtWaitSensor', 'dbt_dags']\n"
+        "assert dir(ours) == sorted(ours.__all__)\n"
+        "assert {'DbtOperator', 'DbtWaitSensor', 'DbtRefreshOperator', 'dbt_dags'} < set(dir(ours))\n"
         "assert [getattr(ours, name).__name__ for name in dir(ours)] == dir(ours)\n"
         "from airflow.sdk import BaseOperator\n"
         "assert issubclass(ours.DbtOperator, BaseOperator)\n"
@@ -188,3 +189,17 @@ def test_the_operator_in_a_hand_written_dag(tmp_path):
     assert tests.upstream_task_ids == {"orders"}
     with pytest.raises(UsageError, match="no unique_id"):
         DbtOperator.for_nodes(task_id="x", project_dir=tmp_path, nodes="orders")
+
+
+def test_callbacks_made_in_python_reach_the_operators(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dbt_af_k8s.airflow import dbt_dags
+    from dbt_af_k8s.config.written import Config
+
+    def tell(context: object) -> None:
+        """What a DAG file would define beside its one line."""
+
+    monkeypatch.chdir(shop)
+    config = Config.model_validate({"callbacks": {"run": {"on_failure": tell}, "dag": {"on_failure": [tell]}}})
+    dags = dbt_dags(shop, config=config)
+    assert dags["sales__daily"].get_task("orders").on_failure_callback == [tell]
+    assert dags["sales__daily"].on_failure_callback == [tell]
