@@ -207,4 +207,4 @@ def test_the_limits_page_names_what_the_shop_s_plan_leaves_out() -> None:
     plan = json.loads((ROOT / "tests" / "example" / "plan.json").read_text(encoding="utf-8"))
     reasons = {left["because"] for left in plan["left_out"] if "not supported yet" in left["because"]}
     assert reasons == {"targets of type `kubernetes` are not supported yet"}
-    assert "`kubernetes`" in read_page(DOCS / "limits.md").text
+    assert "targets of type `kubernetes`" in read_page(DOCS / "limits.md").text
