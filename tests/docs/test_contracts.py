@@ -21,11 +21,8 @@ from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.errors import error
 from dbt_af_k8s.plan.codec import to_json
 from dbt_af_k8s.plan.values import (
-<<<<<<< HEAD
-    Control,
-=======
     ArtifactsPlan,
->>>>>>> integrations
+    Control,
     DagKind,
     DagPlan,
     FormField,
@@ -58,6 +55,8 @@ def full_plan() -> Plan:
         True,
         "dbt",
         (("NAME", "value"),),
+        "operation",
+        (("name", "value"),),
     )
     task = TaskPlan(
         task_id="task",
@@ -84,31 +83,26 @@ def full_plan() -> Plan:
         deferrable=False,
         enable_from=START,
         disable_from=START,
-        refresh=RefreshPlan("provider", "node", ({"made_up": 1},), {"made_up": 1}),
         not_waited=(NotWaited("node", "downstream", "skip", "because"),),
         gate=True,
         not_while=(TaskRef("dag", "task"),),
         on_change=True,
-        refresh=RefreshPlan("provider", {"made_up": 1}),
+        refresh=RefreshPlan("tableau", "node", ({"made_up": 1},), {"made_up": 1}),
         control=Control.BACKFILL_NODE,
     )
     dag = DagPlan(
         "dag", DagKind.SCHEDULED, "domain", "0 0 * * *", "@daily", "UTC", START, True, 2, 3, ("tag",), "owner", "doc"
     )
-<<<<<<< HEAD
-    form = FormField("name", "string", "title", "description", "default", ("choice",))
-    dag = replace(dag, tasks=(task,), form=(form,), problems=(issue,))
-=======
-    every = Callbacks(("a",), ("b",), ("c",), ("d",), ("e",))
-    deadline = Deadline(1, "queued", "call", {"made_up": 1})
+    calls = Callbacks(("a",), ("a",), ("a",), ("a",), ("a",))
+    deadline = Deadline(1, "queued", "a", {"made_up": 1})
     dag = replace(
         dag,
         tasks=(task,),
+        form=(FormField("name", "string", "title", "description", "", ("", "one")),),
+        callbacks=CallbackSettings(calls, {"made_up": calls}, deadline),
+        artifacts=ArtifactsPlan("monte_carlo", "p", {"made_up": 1}, True),
         problems=(issue,),
-        callbacks=CallbackSettings(every, {"made_up": every}, deadline),
-        artifacts=ArtifactsPlan("provider", "project", {"made_up": 1}, required=True),
     )
->>>>>>> integrations
     return Plan("p", "sha", "1.11", (dag,), (LeftOut("node", "because"),), (issue,), {"made_up": (1, "description")})
 
 
@@ -167,7 +161,6 @@ def test_every_argument_of_the_python_api_is_on_its_page() -> None:
     assert arguments_on(page, "DbtWaitSensor") == arguments_of(airflow.DbtWaitSensor.__init__)
     made = arguments_of(airflow.DbtOperator.for_nodes) | arguments_of(airflow.DbtOperator.__init__)
     assert arguments_on(page, "DbtOperator") == made - {"invocation", "project"}
-    assert arguments_on(page, "DbtRefreshOperator") == arguments_of(airflow.DbtRefreshOperator.__init__)
     assert all(f"\n## {name}\n" in page for name in airflow.__all__)
 
 
