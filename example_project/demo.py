@@ -59,21 +59,12 @@ def plan() -> dict[str, Any]:
 
 
 def in_order(dags: list[dict[str, Any]]) -> list[str]:
-    """Ids of the scheduled DAGs, each after those that its models wait for.
-
-    What only tests wait for does not count: sales tests its channels against marketing, which runs after sales.
-    """
-    waits: dict[str, list[str]] = {}
-    for dag in dags:
-        if dag["kind"] == "scheduled":
-            before = {
-                up for task in dag["tasks"] if task["kind"] in ("run", "seed", "snapshot") for up in task["upstream"]
-            }
-            waits[dag["dag_id"]] = [
-                task["waits_for"]["dag_id"]
-                for task in dag["tasks"]
-                if task["kind"] == "wait" and task["task_id"] in before
-            ]
+    """Ids of the scheduled DAGs and of those that they wait for, each after those that it waits for."""
+    waits = {
+        dag["dag_id"]: sorted({task["waits_for"]["dag_id"] for task in dag["tasks"] if task["kind"] == "wait"})
+        for dag in dags
+        if dag["kind"] == "scheduled"
+    }
     return list(TopologicalSorter(waits).static_order())
 
 

@@ -33,6 +33,7 @@ def test_it_runs_every_scheduled_dag_after_those_it_waits_for(demo: str) -> None
         "marketing__weekly_shift_1_days",
         "raw__daily",
         "sales__daily",
+        "shop__freshness",  # it tests the sources that models read
         "web__hourly",
     ]
     assert ran[0] == "raw__daily"
