@@ -59,7 +59,7 @@ def make_slices(data: bytes, project_dir: Path, folder: Path) -> SliceSummary:
     """
     try:
         return _Maker(data, project_dir).write(folder)
-    except (msgspec.MsgspecError, KeyError) as reason:
+    except (msgspec.MsgspecError, KeyError, sqlite3.Error) as reason:
         raise UnsliceableError(f"the manifest is not as dbt {', '.join(KNOWN_DBT)} writes it: {reason}") from None
 
 
@@ -158,7 +158,11 @@ class _Maker:
             entry = self._entries[unique_id]
             if entry.resource_type not in _RUN_KINDS or entry.is_ephemeral:
                 continue
-            parts = cut.parts_of([unique_id], self._entries.get)
+            try:
+                parts = cut.parts_of([unique_id], self._entries.get)
+            except KeyError as unknown:
+                yield unique_id, None, None, f"it reads {unknown.args[0]}, which is no node, source or function"
+                continue
             because = _why_refused(unique_id, parts, findings)
             if because is None:
                 marks = self._marks_of(key for key, is_full in parts.items() if is_full)
