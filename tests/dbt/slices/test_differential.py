@@ -1,12 +1,9 @@
 """Every node of two projects, from its slice and on the whole project: the same results, SQL, relations and rows.
 
-The slice side starts one process per node, as tasks do; the whole side runs all nodes of one verb at once, level by
+The slice side has one process per node, as tasks do; the whole side runs all nodes of one verb at once, level by
 level, which is the same to dbt and takes a tenth of the time.
 """
 
-import json
-import subprocess
-import sys
 from graphlib import TopologicalSorter
 from itertools import groupby
 from pathlib import Path
@@ -31,7 +28,9 @@ def in_order(manifest: dict[str, Any]) -> list[str]:
         if manifest["nodes"][key]["resource_type"] in ("model", "seed", "snapshot", "test")
         and manifest["nodes"][key]["config"]["materialized"] != "ephemeral"
     ]
-    return [key for key in runnable if not key.startswith("test.")] + [key for key in runnable if key.startswith("test.")]
+    return [key for key in runnable if not key.startswith("test.")] + [
+        key for key in runnable if key.startswith("test.")
+    ]
 
 
 def told(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -67,12 +66,12 @@ def contents(database: Path) -> dict[str, Any]:
     return found
 
 
-def both_ways(project, run_node, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def both_ways(project, run_node, warm, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     manifest = project.manifest
     order = in_order(manifest)
     databases = {True: folder / "sliced" / "shop.duckdb", False: folder / "whole" / "shop.duckdb"}
     results: dict[bool, dict[str, Any]] = {True: {}, False: {}}
-    for sliced, database in databases.items():
+    for database in databases.values():
         database.parent.mkdir()
     if (project.root / "demo.py").exists():
         # The example's sources are tables that its seeds make.
@@ -86,7 +85,12 @@ def both_ways(project, run_node, folder: Path) -> tuple[dict[str, Any], dict[str
         results[False] |= told(whole.rows)
         for at, key in enumerate(group):
             one = run_node(
-                project, project.invocation(key), folder / f"one_{number}_{at}", sliced=True, database=databases[True]
+                project,
+                project.invocation(key),
+                folder / f"one_{number}_{at}",
+                sliced=True,
+                database=databases[True],
+                warm=warm,
             )
             assert one.refused is None, one.refused
             results[True] |= told(one.rows)
@@ -105,20 +109,20 @@ def is_microbatch(manifest: dict[str, Any], key: str) -> bool:
 def without_hook_log(found: dict[str, Any]) -> dict[str, Any]:
     """Hooks run once per process, so their log has one line per node on one side."""
     rows = dict(found["rows"])
-    kind, about, lines = rows.pop("main.hook_log", (None, None, []))
+    *_, lines = rows.pop("main.hook_log", (None, None, []))
     return {"results": found["results"], "rows": rows, "hooks": sorted(set(lines))}
 
 
-def test_a_project_with_many_features(many_features, run_node, tmp_path) -> None:
+def test_a_project_with_many_features(many_features, run_node, warm_driver, tmp_path) -> None:
     assert many_features.summary.refused == 0, many_features.summary.reasons
-    sliced, whole = both_ways(many_features, run_node, tmp_path)
+    sliced, whole = both_ways(many_features, run_node, warm_driver, tmp_path)
     statuses = {result["status"] for result in sliced["results"].values()}
     assert statuses == {"success", "error", "pass", "fail", "warn"}
     assert without_hook_log(sliced) == without_hook_log(whole)
 
 
-def test_the_example_project(shop_sliced, run_node, tmp_path) -> None:
+def test_the_example_project(shop_sliced, run_node, warm_driver, tmp_path) -> None:
     assert shop_sliced.summary.refused == 0, shop_sliced.summary.reasons
-    sliced, whole = both_ways(shop_sliced, run_node, tmp_path)
+    sliced, whole = both_ways(shop_sliced, run_node, warm_driver, tmp_path)
     assert len(sliced["results"]) > 30
     assert sliced == whole
