@@ -12,29 +12,25 @@ import sqlite3
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from dbt_af_k8s import __version__
 from dbt_af_k8s.dbt.slices import cut
-from dbt_af_k8s.dbt.slices.early import EarlyEntries, EarlyProject, early_of_entries, early_of_project, may_be_early
-from dbt_af_k8s.dbt.slices.macros import unsafe_macros
-from dbt_af_k8s.dbt.slices.manifest_json import Document, Entry, MacroEntry, read_document, read_entry, read_macro
-from dbt_af_k8s.dbt.slices.project_files import ProjectFiles
-from dbt_af_k8s.dbt.slices.safety import Evidence, Finding, why_unsafe
-from dbt_af_k8s.dbt.slices.values import FORMAT, KNOWN_DBT, FileMark, SliceHeader, SliceSummary, minor_version
+from dbt_af_k8s.dbt.slices.evidence import Gathering
+from dbt_af_k8s.dbt.slices.manifest_json import Document, Entry, read_document, read_entry, read_macro
+from dbt_af_k8s.dbt.slices.safety import Finding
+from dbt_af_k8s.dbt.slices.values import FORMAT, KNOWN_DBT, SliceHeader, SliceSummary, minor_version
 from dbt_af_k8s.errors import DbtAfK8sError
 
 #: Ending of a store's file name.
 ENDING = ".slices"
 #: Kinds of nodes that a task may run.
 _RUN_KINDS = frozenset({"model", "seed", "snapshot", "test", "source"})
-#: Kinds whose `raw_code` is the text of their file, or a part of it.
-_TEXT_KINDS = frozenset({"model", "snapshot", "test"})
+#: zlib's level.
 _LEVEL = 6
 #: Bytes of the shared dictionary of zlib, which looks back 32 KiB.
 _DICTIONARY = 32 * 1024
@@ -67,29 +63,29 @@ class _Maker:
     def __init__(self, data: bytes, project_dir: Path) -> None:
         self._document = _judged(read_document(data))
         about = self._document.metadata
-        self._project = about.project_name or ""
-        self._files = ProjectFiles(project_dir, self._project)
-        self._macros = [read_macro(raw) for raw in self._document.macros.values()]
         self._entries: dict[str, Entry] = {}
-        self._operations: list[str] = []
         for group in (self._document.nodes, self._document.sources, self._document.functions):
             for unique_id, raw in group.items():
                 self._entries[unique_id] = read_entry(raw)
         self._operations = sorted(key for key, entry in self._entries.items() if entry.resource_type == "operation")
-        packages = sorted({macro.package_name for macro in self._macros})
-        self._project_paths = self._files.project_paths(packages)
+        self._gathering = Gathering(
+            self._entries,
+            map(read_macro, self._document.macros.values()),
+            project_dir,
+            name=about.project_name or "",
+            adapter=about.adapter_type or "",
+        )
         self._header = SliceHeader(
             made_by=__version__,
             dbt_version=about.dbt_version,
             adapter_type=about.adapter_type or "",
-            project_name=self._project,
+            project_name=about.project_name or "",
             manifest_sha256=hashlib.sha256(data).hexdigest(),
-            files=self._shared_marks(),
+            files=self._gathering.shared_marks(),
         )
 
     def write(self, folder: Path) -> SliceSummary:
-        findings = self._findings()
-        rows = list(self._rows(findings))
+        rows = list(self._rows(self._gathering.findings()))
         counts = Counter(because for *_, because in rows if because is not None)
         sliced = len(rows) - counts.total()
         digest = hashlib.sha256(json.dumps([FORMAT, asdict(self._header), rows]).encode()).hexdigest()
@@ -153,7 +149,7 @@ class _Maker:
             if self._entries[key].resource_type in ("model", "seed", "snapshot"):
                 yield _part_name(key, is_full=False), _squeezed(cut.stub(raw), dictionary)
 
-    def _rows(self, findings: dict[str, Finding]) -> Iterator[tuple[str, str | None, str | None, str | None]]:
+    def _rows(self, findings: Mapping[str, Finding]) -> Iterator[tuple[str, str | None, str | None, str | None]]:
         for unique_id in sorted(self._entries):
             entry = self._entries[unique_id]
             if entry.resource_type not in _RUN_KINDS or entry.is_ephemeral:
@@ -165,90 +161,11 @@ class _Maker:
                 continue
             because = _why_refused(unique_id, parts, findings)
             if because is None:
-                marks = self._marks_of(key for key, is_full in parts.items() if is_full)
+                marks = self._gathering.marks_of(key for key, is_full in parts.items() if is_full)
                 names = [_part_name(key, is_full) for key, is_full in parts.items()]
                 yield unique_id, json.dumps(names), json.dumps([asdict(mark) for mark in marks]), None
             else:
                 yield unique_id, None, None, because
-
-    def _findings(self) -> dict[str, Finding]:
-        """Every node with a reason against a slice."""
-        evidence = self._evidence()
-        found = {key: finding for key, entry in self._entries.items() if (finding := why_unsafe(entry, evidence))}
-        hook = next((key for key in self._operations if key in found), None)
-        if hook is not None:
-            everywhere = Finding(
-                f"the project's hook {hook.partition('.')[2]} runs with every task, and {found[hook].because}"
-            )
-            found |= {key: everywhere for key in self._entries if key not in found}
-        return found
-
-    def _evidence(self) -> Evidence:
-        macro_trouble = self._stale_macro()
-        unsafe = unsafe_macros(self._macros, self._header.adapter_type)
-        stale = {key: why for key, entry in self._entries.items() if (why := macro_trouble or self._why_stale(entry))}
-        return Evidence(
-            macros=unsafe,
-            project=self._early_project(),
-            folders=frozenset(part for entry in self._entries.values() for part in entry.fqn),
-            files=self._early_files(),
-            stale=stale,
-        )
-
-    def _early_project(self) -> tuple[EarlyProject, ...]:
-        paths = [path for path in self._project_paths if path.name == "dbt_project.yml"]
-        return tuple(
-            early
-            for path in paths
-            if may_be_early(self._files.text(path) or "")
-            for early in early_of_project(self._files.yaml(path), (self._files.mark(path) or _NO_MARK).path)
-        )
-
-    def _early_files(self) -> dict[str, EarlyEntries]:
-        found: dict[str, EarlyEntries] = {}
-        for file in sorted({name for entry in self._entries.values() for name in _yaml_files(entry)}):
-            package, _, relative = file.partition("://")
-            text = self._files.text(self._files.path(package, relative))
-            if text is not None and may_be_early(text):
-                try:
-                    found[file] = early_of_entries(yaml.safe_load(text))
-                except yaml.YAMLError:
-                    continue
-        return found
-
-    def _why_stale(self, entry: Entry) -> str | None:
-        if entry.resource_type not in _TEXT_KINDS:
-            return None
-        text = self._files.text(self._files.path(entry.package_name, entry.original_file_path))
-        if text is None:
-            return "its file is not where the manifest says"
-        if entry.original_file_path.endswith((".sql", ".py")) and _differs(entry.raw_code, text):
-            return "its file has changed since the manifest was made"
-        return None
-
-    def _stale_macro(self) -> str | None:
-        for macro in self._own_macros():
-            text = self._files.text(self._files.path(macro.package_name, macro.original_file_path))
-            if text is None or _differs(macro.macro_sql, text):
-                return f"the macro `{macro.name}` has changed since the manifest was made"
-        return None
-
-    def _own_macros(self) -> list[MacroEntry]:
-        found = [macro for macro in self._macros if macro.package_name == self._project]
-        return sorted(found, key=lambda macro: (macro.original_file_path, macro.unique_id))
-
-    def _shared_marks(self) -> tuple[FileMark, ...]:
-        paths = {self._files.path(macro.package_name, macro.original_file_path) for macro in self._own_macros()}
-        marks = [self._files.mark(path) for path in sorted({*self._project_paths, *paths})]
-        return tuple(mark for mark in marks if mark is not None)
-
-    def _marks_of(self, unique_ids: Iterable[str]) -> list[FileMark]:
-        names = {name for key in unique_ids for name in _files_of(self._entries[key])}
-        paths = [self._files.path(*name.split("://", 1)) for name in sorted(names)]
-        return [mark for path in paths if (mark := self._files.mark(path)) is not None]
-
-
-_NO_MARK = FileMark("dbt_project.yml", 0, 0, "")
 
 
 def _judged(document: Document) -> Document:
@@ -278,23 +195,3 @@ def _part_name(unique_id: str, is_full: bool) -> str:
 def _squeezed(data: bytes, dictionary: bytes) -> bytes:
     squeeze = zlib.compressobj(_LEVEL, zdict=dictionary)
     return squeeze.compress(data) + squeeze.flush()
-
-
-def _yaml_files(entry: Entry) -> Iterator[str]:
-    """The YAML files that configure a node, as `package://path`."""
-    if entry.patch_path:
-        yield entry.patch_path
-    if entry.original_file_path.endswith((".yml", ".yaml")):
-        yield f"{entry.package_name}://{entry.original_file_path}"
-
-
-def _files_of(entry: Entry) -> Iterator[str]:
-    """The files that a node in full comes from, but a seed's own, which dbt reads when it runs."""
-    yield from _yaml_files(entry)
-    if entry.resource_type in _TEXT_KINDS:
-        yield f"{entry.package_name}://{entry.original_file_path}"
-
-
-def _differs(code: str, text: str) -> bool:
-    """Whether a file does not hold this code any more; of ends of lines and of what stands around it, dbt cares not."""
-    return code.strip().replace("\r\n", "\n") not in text
