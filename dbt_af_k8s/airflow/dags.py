@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def dbt_dags(
             compiled = load_dags(request, os.environ, only=asked)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
+        project = replace(project, slices=compiled.slices)
         return {dag.dag_id: emit_dag(dag, project, request) for dag in compiled.dags}
 
 

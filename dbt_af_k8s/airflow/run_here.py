@@ -4,9 +4,9 @@ The child process of `dbt-af-k8s run`: `python -m dbt_af_k8s.airflow.run_here JO
 file JOB and writes one event as JSON per line on stdout; whatever Airflow, dbt and the tasks write goes to the file
 LOG. The caller sets AIRFLOW_HOME, the metadata database and `JOB_VARIABLE`; this process touches no other Airflow.
 
-Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "runs": [{"dag_id", "start", "end"}]}`. Wait tasks are marked
-as done: the caller has put the runs in order, or passes the waits over knowingly. So are refreshes, and there are no
-callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
+Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "slices", "runs": [{"dag_id", "start", "end"}]}`. Wait tasks
+are marked as done: the caller has put the runs in order, or passes the waits over knowingly. So are refreshes, and
+there are no callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
 `dag-started` (`start`, `end`, `tasks`), `task-started` (`task_id`), `task-done` (`task_id`, `state`, `seconds`,
 `rows`, `message`, `log_from`, `log_to`), `dag-done` (`state`, `seconds`) and `fault` (`message`).
 """
@@ -168,10 +168,12 @@ def main() -> None:
 def read_job(path: Path) -> Job:
     """The job that the caller wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    profiles_dir = data["profiles_dir"]
+    profiles_dir, slices = data["profiles_dir"], data.get("slices")
     return Job(
         dags={dag.dag_id: _in_private(dag) for dag in plan_from_dict(data["plan"]).dags},
-        project=DbtProject(Path(data["project_dir"]), Path(profiles_dir) if profiles_dir else None),
+        project=DbtProject(
+            Path(data["project_dir"]), Path(profiles_dir) if profiles_dir else None, Path(slices) if slices else None
+        ),
         runs=tuple(
             (run["dag_id"], Interval(datetime.fromisoformat(run["start"]), datetime.fromisoformat(run["end"])))
             for run in data["runs"]

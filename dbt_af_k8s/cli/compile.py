@@ -3,12 +3,18 @@
 import os
 import time
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
 from dbt_af_k8s.cli.terminal import console, counted, safe, write_json
+
+if TYPE_CHECKING:
+    from dbt_af_k8s.dbt.slices.values import SliceSummary
+
+#: Reasons against a slice that are shown to a person; JSON has all.
+_SHOWN = 5
 
 
 class Format(StrEnum):
@@ -46,14 +52,35 @@ def compile_plan(
                 "tasks": tasks,
                 "bytes": size,
                 "seconds": round(seconds, 3),
+                "slices": _slices_as_dict(done.slice_summary, done.no_slices),
             }
         )
     elif done.folder is not None:
         told = f"{counted(len(done.dags), 'DAG')}, {counted(tasks, 'task')}, {size / 1024:,.0f} KiB in {seconds:.1f} s"
         console().print(f"[fine]✓[/] Compiled: {told}.\n  {safe(str(done.folder))}")
+        for line in _slices_as_lines(done.slice_summary, done.no_slices):
+            console().print(safe(line))
     if done.folder is None:
         console(stderr=True).print(
             "[error]Not written:[/] the manifest's folder cannot be written to. "
             f"Name a cache folder with {CACHE_VARIABLE}."
         )
         raise typer.Exit(1)
+
+
+def _slices_as_dict(summary: "SliceSummary | None", no_slices: str | None) -> dict[str, Any]:
+    if summary is None:
+        return {"sliced": 0, "refused": None, "reasons": [], "because": no_slices}
+    reasons = [{"because": because, "nodes": count} for because, count in summary.reasons]
+    return {"sliced": summary.sliced, "refused": summary.refused, "reasons": reasons, "because": None}
+
+
+def _slices_as_lines(summary: "SliceSummary | None", no_slices: str | None) -> list[str]:
+    """How many nodes start from a slice, and why the others do not."""
+    if summary is None:
+        return [f"  No slices, so each task parses the whole project: {no_slices}."] if no_slices else []
+    total = summary.sliced + summary.refused
+    lines = [f"  {summary.sliced} of {counted(total, 'node')} start from a slice."]
+    lines += [f"  {count} not: {because}." for because, count in summary.reasons[:_SHOWN]]
+    more = len(summary.reasons) - _SHOWN
+    return [*lines, f"  {counted(more, 'more reason')} (--format json)."] if more > 0 else lines

@@ -1,5 +1,6 @@
 """`dbt-af-k8s run DAG_ID...`: DAGs, here and now, through real Airflow in a private home."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -126,6 +127,7 @@ def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "Privat
 def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, Any]:
     """The job of `dbt_af_k8s.airflow.run_here`: only the DAGs that run, and no task with retries."""
     from dbt_af_k8s.plan.codec import plan_to_dict
+    from dbt_af_k8s.plan.store import load_dags
 
     wanted = {step.dag_id for step in steps}
     dags = tuple(
@@ -134,10 +136,12 @@ def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, 
         if dag.dag_id in wanted
     )
     request = where.request()
+    slices = load_dags(request, os.environ, only="").slices
     return {
         "plan": plan_to_dict(replace(plan, dags=dags, left_out=(), issues=())),
         "project_dir": str(request.project_dir),
         "profiles_dir": str(request.profiles_dir) if request.profiles_dir else None,
+        "slices": str(slices) if slices else None,
         "runs": [
             {
                 "dag_id": step.dag_id,

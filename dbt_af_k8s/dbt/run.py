@@ -1,7 +1,8 @@
 """Run one dbt process for one task, and judge it. Needs no Airflow."""
 
+import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from dbt_af_k8s.dbt.maintenance import maintenance_result
 from dbt_af_k8s.dbt.operation import OperationVerdict, judge_operation
 from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess, ProcessEnd
 from dbt_af_k8s.dbt.results import Verdict, read_results, verdict, verdict_of_selection
+from dbt_af_k8s.dbt.slices.start import refusal_in, start_from_slice
+from dbt_af_k8s.dbt.slices.values import NoSlice
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
 
 Judged = TypeVar("Judged")
@@ -70,7 +73,11 @@ class DbtRun:
             )
 
         expected = tuple(node.unique_id for node in self._invocation.nodes)
-        return self._dbt(argv, lambda path, *how: verdict(expected, read_results(path), *how), on_line, timeout)
+
+        def judge(path: Path, ended: ProcessEnd, digest: LogDigest) -> Verdict:
+            return verdict(expected, read_results(path), ended, digest)
+
+        return self._dbt(argv, judge, on_line, timeout, may_slice=True)
 
     def look(
         self,
@@ -150,6 +157,8 @@ class DbtRun:
         judge: Callable[[Path, ProcessEnd, LogDigest], Judged],
         on_line: OnLine,
         timeout: float | None,
+        *,
+        may_slice: bool = False,
     ) -> Judged:
         digest = LogDigest()
 
@@ -161,13 +170,49 @@ class DbtRun:
 
         with tempfile.TemporaryDirectory(prefix="dbt_target_", ignore_cleanup_errors=True) as folder:
             target_path = Path(folder)
-            self._process = ChildProcess(
-                argv(target_path), cwd=self._project.project_dir, environment=self._environment
-            )
-            if self._is_stopped:
-                self._process.stop()
-            ended: ProcessEnd = self._process.run(see, timeout=timeout)
+            words = argv(target_path)
+            # dbt writes the slice as its manifest.json: no manifest for those who want the artefacts.
+            ended = None
+            if may_slice and self._on_artifacts is None:
+                ended = self._from_slice(words, target_path, see, on_line, timeout)
+            if ended is None:
+                digest = LogDigest()
+                ended = self._end_of(words, see, timeout)
             judged = judge(target_path, ended, digest)
             if self._on_artifacts is not None:
                 self._on_artifacts(target_path)
             return judged
+
+    def _from_slice(
+        self, argv: Sequence[str], target_path: Path, see: Callable[[str], None], on_line: OnLine, timeout: float | None
+    ) -> ProcessEnd | None:
+        """Run dbt from the slices of its nodes; None where there are none that fit, which is said in the log."""
+        if self._project.slices is None:
+            return None
+        start = start_from_slice(
+            self._invocation,
+            self._project.slices,
+            argv,
+            project_dir=self._project.project_dir,
+            target_path=target_path,
+            environment=self._environment,
+        )
+        if isinstance(start, NoSlice):
+            on_line(_told(start.because))
+            return None
+        ended = self._end_of(start.argv, see, timeout)
+        because = refusal_in(target_path)
+        if because is None or ended.was_stopped:
+            return ended
+        on_line(_told(because))
+        return None
+
+    def _end_of(self, argv: Sequence[str], see: Callable[[str], None], timeout: float | None) -> ProcessEnd:
+        self._process = ChildProcess(argv, cwd=self._project.project_dir, environment=self._environment)
+        if self._is_stopped:
+            self._process.stop()
+        return self._process.run(see, timeout=timeout)
+
+
+def _told(because: str) -> LogLine:
+    return LogLine(logging.INFO, f"No slice of the manifest, so dbt parses the whole project: {because}.")

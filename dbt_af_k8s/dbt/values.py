@@ -77,3 +77,5 @@ class DbtProject:
 
     project_dir: Path
     profiles_dir: Path | None = None
+    #: The file of slices that tasks may start from (`dbt.slices`); None: dbt parses the whole project in each task.
+    slices: Path | None = None

@@ -53,6 +53,8 @@ class Index:
     #: Names of environment variables -> SHA-256 of the value, or None where it was not set.
     env: Mapping[str, str | None]
     dags: tuple[DagFile, ...]
+    #: File name of the slices that tasks start from; None where none could be made.
+    slices: str | None = None
 
     def dag(self, dag_id: str) -> DagFile | None:
         """The file of one DAG, or None."""
@@ -121,6 +123,7 @@ def index_from_text(text: str) -> Index | None:
             files=tuple(FileStamp(**entry) for entry in data["files"]),
             env=dict(data["env"]),
             dags=tuple(DagFile(**entry) for entry in data["dags"]),
+            slices=data.get("slices"),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

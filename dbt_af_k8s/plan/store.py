@@ -12,8 +12,9 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbt_af_k8s import __version__
 from dbt_af_k8s.plan.compiled import (
@@ -30,6 +31,9 @@ from dbt_af_k8s.plan.compiled import (
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan
 
+if TYPE_CHECKING:
+    from dbt_af_k8s.dbt.slices.values import SliceSummary
+
 #: Folder for compiled plans of projects that cannot be written to.
 CACHE_VARIABLE = "DBT_AF_K8S_CACHE_DIR"
 _INDEX = "index.json"
@@ -45,6 +49,12 @@ class Compiled:
     folder: Path | None
     #: Why it was made anew; None where it was read.
     because: str | None
+    #: The file of slices that tasks may start from; None where there is none.
+    slices: Path | None = None
+    #: What was found when the slices were made; None where they were not made now.
+    slice_summary: "SliceSummary | None" = None
+    #: Why no slices could be made, or None.
+    no_slices: str | None = None
 
 
 def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None = None) -> Compiled:
@@ -63,7 +73,7 @@ def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None 
         if stale is None:
             dags = _read_dags(folder, index, only)
             if dags is not None:
-                return Compiled(dags, folder, None)
+                return Compiled(dags, folder, None, _slices_in(folder, index))
             stale = "a file of it is missing or damaged"
         because = stale
     return compile_project(request, env, because=because, only=only)
@@ -94,15 +104,31 @@ def _compile_into(
     if index is not None and because != "it was asked for" and _why_stale(index, request, env) is None:
         made_meanwhile = _read_dags(folder, index, only)
         if made_meanwhile is not None:
-            return Compiled(made_meanwhile, folder, None)
+            return Compiled(made_meanwhile, folder, None, _slices_in(folder, index))
     dags, index, packed = _plan(request, env)
+    summary, no_slices = _make_slices(request, folder)
+    index = replace(index, slices=None if summary is None else summary.name)
     for name, data in packed.items():
         _write(folder / name, data)
     _write(folder / _INDEX, index_to_text(index).encode())
-    for file in sorted(folder.glob("*.json.z")):
-        if file.name not in packed:
+    for file in sorted((*folder.glob("*.json.z"), *folder.glob("*.slices"))):
+        if file.name not in packed and file.name != index.slices:
             file.unlink(missing_ok=True)
-    return Compiled(_only(dags, only), folder, because)
+    return Compiled(_only(dags, only), folder, because, _slices_in(folder, index), summary, no_slices)
+
+
+def _make_slices(request: PlanRequest, folder: Path) -> "tuple[SliceSummary | None, str | None]":
+    """Make the slices of the project's manifest, or tell why there are none: then tasks run dbt as a whole."""
+    from dbt_af_k8s.dbt.slices.make import UnsliceableError, make_slices
+
+    try:
+        return make_slices(_manifest(request).read_bytes(), request.project_dir, folder), None
+    except UnsliceableError as reason:
+        return None, str(reason)
+
+
+def _slices_in(folder: Path, index: Index) -> Path | None:
+    return None if index.slices is None else folder / index.slices
 
 
 def _plan(request: PlanRequest, env: Mapping[str, str]) -> tuple[tuple[DagPlan, ...], Index, Mapping[str, bytes]]:

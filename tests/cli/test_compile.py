@@ -17,8 +17,12 @@ def test_it_writes_what_a_dag_file_then_loads(shop: Shop) -> None:
 
 def test_json(shop: Shop) -> None:
     data = shop.json("compile")
-    assert list(data) == ["version", "folder", "dags", "tasks", "bytes", "seconds"]
+    assert list(data) == ["version", "folder", "dags", "tasks", "bytes", "seconds", "slices"]
     assert data["bytes"] > 0
+    assert data["slices"]["refused"] == len(shop.nodes)
+    assert data["slices"]["reasons"] == [
+        {"because": "its file is not where the manifest says", "nodes": len(shop.nodes)}
+    ]
 
 
 def test_a_folder_that_cannot_be_written_to(shop: Shop) -> None:

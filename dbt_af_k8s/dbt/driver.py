@@ -1,0 +1,205 @@
+"""dbt started from a slice of the manifest instead of from the whole project. Runs by itself, beside any dbt 1.11.
+
+A script for the Python of whatever environment dbt lives in, so it imports nothing but the standard library and dbt:
+
+    python driver.py STORE REFUSAL DBT_PROGRAM COUNT UNIQUE_ID... DBT_ARGUMENT...
+
+It does what the dbt program does with these arguments, and ends as that would, with the same lines on standard output
+and the same files in the target folder. Where the slice does not fit, it runs nothing and writes the reason to the
+file REFUSAL.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import Any, NoReturn
+
+#: The part of dbt's version that must be the same.
+_MINOR_PARTS = 2
+#: What a relation's name is made of, each by a macro of the project.
+_COMPONENTS = ("database", "schema", "alias")
+
+
+class Refused(Exception):  # noqa: N818  a word of this room
+    """The slice does not fit; the text says why."""
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Run dbt from a slice; never returns. See the module's text for the arguments."""
+    # Memory is given back by the end of the process, all at once.
+    gc.disable()
+    store, refusal, program, count = argv[0], argv[1], argv[2], int(argv[3])
+    unique_ids, arguments = argv[4 : 4 + count], argv[4 + count :]
+    # As for the dbt program: its folder is the first place to import from, and argv is its command line.
+    sys.path[0] = os.path.dirname(program)  # noqa: PTH120  nothing may be imported before
+    sys.argv = [program, *arguments]
+    try:
+        header, manifest = load(store, unique_ids)
+    except Refused as reason:
+        refuse(refusal, reason)
+    leave(invoke(arguments, header, manifest, refusal))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process here, all exit handlers run; to take every object apart would cost a fifth of the run."""
+    import atexit
+
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def refuse(refusal: str, reason: Refused) -> NoReturn:
+    """Write why the slice does not fit, and end."""
+    with open(refusal, "w", encoding="utf-8") as stream:  # noqa: PTH123  as above
+        stream.write(str(reason))
+    leave(1)
+
+
+def load(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], Any]:
+    """The header of a store, and dbt's manifest of the slices of these nodes."""
+    try:
+        from dbt.version import __version__ as installed
+
+        header, document = read_document(store, unique_ids)
+        if _minor(header["dbt_version"]) != _minor(installed):
+            raise Refused(f"it was made by dbt {header['dbt_version']}, this is dbt {installed}")
+        from dbt.contracts.graph.manifest import Manifest
+
+        manifest: Any = Manifest.from_dict(document)
+        manifest.build_flat_graph()
+    except Refused:
+        raise
+    except Exception as reason:  # noqa: BLE001  whatever it is, dbt can do without the slice
+        raise Refused(f"dbt cannot load it: {type(reason).__name__}: {reason}") from None
+    return header, manifest
+
+
+def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The header of a store, and the JSON of a manifest that holds the slices of these nodes."""
+    import json
+    import sqlite3
+    import zlib
+    from urllib.parse import quote
+
+    opened = sqlite3.connect(f"file:{quote(store)}?mode=ro&immutable=1", uri=True)
+    about = dict(opened.execute("SELECT name, data FROM about"))
+    header = json.loads(about["header"])
+    shared = json.loads(zlib.decompress(about["shared"]))
+    names = set(shared.pop("parts"))
+    for unique_id in unique_ids:
+        (parts,) = opened.execute("SELECT parts FROM slice WHERE unique_id = ?", (unique_id,)).fetchone()
+        names.update(json.loads(parts))
+    document = {**shared, "nodes": {}, "sources": {}, "functions": {}}
+    for name in sorted(names):
+        # What one node needs in full and another one as a stub stands in full.
+        if name.startswith("stub ") and name[5:] in names:
+            continue
+        (data,) = opened.execute("SELECT data FROM part WHERE name = ?", (name,)).fetchone()
+        part = json.loads(zlib.decompressobj(zdict=about["dictionary"]).decompress(data))
+        unique_id = part["unique_id"]
+        group = {"source": "sources", "function": "functions"}.get(part["resource_type"], "nodes")
+        document[group][unique_id] = part
+    opened.close()
+    return header, document
+
+
+def invoke(arguments: list[str], header: dict[str, Any], manifest: Any, refusal: str) -> int:
+    """Run the dbt command on this manifest; its exit code."""
+    import dbt.cli.requires as requires
+    from dbt.cli.main import cli
+
+    set_up = requires.setup_manifest
+    code = 0
+
+    def set_up_and_check(ctx: Any, *args: Any, **kwargs: Any) -> None:
+        set_up(ctx, *args, **kwargs)
+        try:
+            check(ctx.obj["runtime_config"], manifest, header)
+        except Refused as reason:
+            refuse(refusal, reason)
+
+    # The first moment at which profile, project and adapter are known, and the last before anything runs.
+    requires.setup_manifest = set_up_and_check
+    try:
+        cli.main(args=arguments, prog_name="dbt", obj={"manifest": manifest})
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return code
+
+
+def check(config: Any, manifest: Any, header: dict[str, Any]) -> None:
+    """Compare what dbt has read here with what the slice was made from; raises `Refused`.
+
+    Names of relations are fixed when a manifest is made, for the target of that moment. So they are made again, by the
+    project's own macros, for the target of this one.
+    """
+    if config.credentials.type != header["adapter_type"]:
+        raise Refused(
+            f"it was made for {header['adapter_type']}, the target {config.target_name} is {config.credentials.type}"
+        )
+    if config.project_name != header["project_name"]:
+        raise Refused(f"it was made for the project {header['project_name']}, this is {config.project_name}")
+    try:
+        named_alike(config, manifest)
+        sources_alike(config, manifest)
+        place_seeds(config, manifest)
+    except Refused:
+        raise
+    except Exception as reason:  # noqa: BLE001  whatever it is, dbt can do without the slice
+        raise Refused(f"names cannot be compared: {type(reason).__name__}: {reason}") from None
+
+
+def named_alike(config: Any, manifest: Any) -> None:
+    """Raise `Refused` where a node would have another relation here."""
+    from copy import copy
+
+    from dbt.parser.base import RelationUpdate
+
+    nodes = [node for node in manifest.nodes.values() if node.relation_name is not None]
+    if not nodes:
+        return
+    for component in _COMPONENTS:
+        name = RelationUpdate(config, manifest, component)
+        for node in nodes:
+            there = getattr(node, component)
+            here = copy(node)
+            name(here, getattr(node.config, component, None))
+            found = getattr(node.config, f"target_{component}", None) or getattr(here, component)
+            if found != there:
+                told = f"the {component} of {node.unique_id} is {there!r} in it and {found!r}"
+                raise Refused(f"{told} on the target {config.target_name}")
+
+
+def sources_alike(config: Any, manifest: Any) -> None:
+    """Raise `Refused` where a source would be another table here."""
+    from dbt.clients.jinja import get_rendered
+    from dbt.context.configured import generate_schema_yml_context
+
+    for source in manifest.sources.values():
+        context = generate_schema_yml_context(config, source.package_name)
+        for component, default in (("database", config.credentials.database), ("schema", source.source_name)):
+            written = getattr(source, f"unrendered_{component}")
+            found = default if written is None else get_rendered(written, context)
+            if found != getattr(source, component):
+                told = f"the {component} of {source.unique_id} is {getattr(source, component)!r} in it and {found!r}"
+                raise Refused(f"{told} on the target {config.target_name}")
+
+
+def place_seeds(config: Any, manifest: Any) -> None:
+    """Tell seeds where their files lie on this machine; the manifest knows where they lay when it was made."""
+    for node in manifest.nodes.values():
+        if node.resource_type == "seed":
+            projects = None if node.package_name == config.project_name else config.load_dependencies()
+            node.root_path = (config if projects is None else projects[node.package_name]).project_root
+
+
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:_MINOR_PARTS]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

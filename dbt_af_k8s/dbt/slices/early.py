@@ -1,0 +1,114 @@
+"""Jinja that dbt renders while it parses: in dbt_project.yml and in the YAML files beside the models. Pure.
+
+What it gives is fixed in the manifest. Where it comes from vars, from the environment or from the target, a task might
+get another value, and a slice would not know.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbt_af_k8s.dbt.slices.jinja_words import expression_words, words
+
+#: Sections of dbt_project.yml that configure nodes, and the kind of node.
+_PROJECT_SECTIONS = {
+    "models": "model",
+    "seeds": "seed",
+    "snapshots": "snapshot",
+    "tests": "test",
+    "data_tests": "test",
+    "sources": "source",
+    "functions": "function",
+}
+#: Sections of other YAML files.
+_SECTIONS = ("models", "seeds", "snapshots", "sources", "functions")
+#: Keys that dbt renders when it runs, or that no run reads. A source's database and schema are compared at its run.
+_LATE_KEYS = frozenset({"pre-hook", "post-hook", "pre_hook", "post_hook", "description", "query-comment"})
+_LATE_SOURCE_KEYS = frozenset({"database", "schema"})
+_TEST_KEYS = frozenset({"tests", "data_tests"})
+#: Words that give the same in every parse, and macros that only run late.
+_FIXED_WORDS = frozenset({"ref", "source", "doc", "this", "get_where_subquery"})
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyText:
+    """A text with early Jinja: where it stands, and the first word that makes it so."""
+
+    path: tuple[str, ...]
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyProject:
+    """The early texts of a dbt_project.yml that configure nodes of one kind."""
+
+    file: str
+    resource_type: str
+    text: EarlyText
+
+    def may_reach(self, fqn: Iterable[str], folders: frozenset[str]) -> bool:
+        """Whether it may configure the node with this fqn; `folders` are all parts of all nodes' fqn."""
+        for key, part in zip(self.text.path[:-1], fqn, strict=False):
+            if key.startswith("+"):
+                return True
+            if key != part:
+                return key not in folders
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyEntries:
+    """The early texts of one YAML file: entry (`models.orders`) -> word, for the entries and for their tests."""
+
+    entries: Mapping[str, str]
+    tests: Mapping[str, str]
+
+
+def may_be_early(text: str) -> bool:
+    """Whether the text of a YAML file is worth reading as YAML."""
+    return bool(words(text) - _FIXED_WORDS)
+
+
+def early_of_project(document: Any, file: str) -> tuple[EarlyProject, ...]:
+    """The early texts of a dbt_project.yml that is already YAML."""
+    if not isinstance(document, Mapping):
+        return ()
+    return tuple(
+        EarlyProject(file, resource_type, found)
+        for section, resource_type in _PROJECT_SECTIONS.items()
+        for found in _early(document.get(section), (), _LATE_KEYS)
+    )
+
+
+def early_of_entries(document: Any) -> EarlyEntries:
+    """The early texts of a models' YAML file that is already YAML."""
+    entries: dict[str, str] = {}
+    tests: dict[str, str] = {}
+    if isinstance(document, Mapping):
+        for section in _SECTIONS:
+            late = _LATE_KEYS | _LATE_SOURCE_KEYS if section == "sources" else _LATE_KEYS
+            listed = document.get(section)
+            for entry in listed if isinstance(listed, list) else ():
+                if not isinstance(entry, Mapping):
+                    continue
+                key = f"{section}.{entry.get('name')}"
+                for found in _early(entry, (), late):
+                    into = tests if _TEST_KEYS & set(found.path) else entries
+                    into.setdefault(key, found.word)
+    return EarlyEntries(entries, tests)
+
+
+def _early(value: Any, path: tuple[str, ...], late: frozenset[str]) -> Iterator[EarlyText]:
+    """Every early text below a value; the depth is that of the YAML file."""
+    stack: list[tuple[Any, tuple[str, ...]]] = [(value, path)]
+    while stack:
+        below, at = stack.pop()
+        if isinstance(below, Mapping):
+            stack.extend((item, (*at, str(key))) for key, item in below.items() if str(key).lstrip("+") not in late)
+        elif isinstance(below, list):
+            stack.extend((item, (*at, "")) for item in below)
+        elif isinstance(below, str) and "{" in below:
+            # In a test, `where` and arguments are strings that dbt renders by the words in them.
+            found = sorted(expression_words(below) - _FIXED_WORDS)
+            if found:
+                yield EarlyText(at, found[0])

@@ -1,0 +1,117 @@
+"""dbt's manifest.json, read so that its bulk stays undecoded bytes. Pure.
+
+A manifest of 5,000 models takes five times its size when all of it becomes Python objects. Here each entry stays a
+view into the file's bytes until it is looked at, one after the other.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """`metadata` of a manifest."""
+
+    dbt_schema_version: str = ""
+    dbt_version: str = ""
+    project_name: str | None = None
+    project_id: str | None = None
+    adapter_type: str | None = None
+    quoting: dict[str, Any] | None = None
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A manifest: its entries as bytes."""
+
+    metadata: Metadata
+    nodes: dict[str, msgspec.Raw]
+    sources: dict[str, msgspec.Raw]
+    macros: dict[str, msgspec.Raw] = {}
+    groups: msgspec.Raw = msgspec.Raw(b"{}")
+    functions: dict[str, msgspec.Raw] = {}
+
+
+class Hook(msgspec.Struct, frozen=True):
+    """One `pre-hook` or `post-hook`."""
+
+    sql: str = ""
+
+
+class NodeConfig(msgspec.Struct, frozen=True):
+    """`config` of a node, as far as the rules look at it."""
+
+    materialized: str | None = None
+    pre_hook: list[Hook] = msgspec.field(default_factory=list, name="pre-hook")
+    post_hook: list[Hook] = msgspec.field(default_factory=list, name="post-hook")
+
+
+class DependsOn(msgspec.Struct, frozen=True):
+    """`depends_on` of a node or a macro."""
+
+    macros: list[str] = msgspec.field(default_factory=list)
+    nodes: list[str] = msgspec.field(default_factory=list)
+
+
+class Ref(msgspec.Struct, frozen=True):
+    """One entry of a node's `refs`."""
+
+    name: str
+    package: str | None = None
+    version: str | float | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A node or source, as far as the rules look at it."""
+
+    unique_id: str
+    resource_type: str
+    package_name: str
+    name: str
+    original_file_path: str
+    fqn: list[str] = msgspec.field(default_factory=list)
+    patch_path: str | None = None
+    raw_code: str = ""
+    language: str | None = None
+    config: NodeConfig = msgspec.field(default_factory=NodeConfig)
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
+    refs: list[Ref] = msgspec.field(default_factory=list)
+    sources: list[list[str]] = msgspec.field(default_factory=list)
+    #: Of a source.
+    source_name: str | None = None
+    #: Of a generic test: `models.orders`, the entry of the YAML file that it was written in.
+    file_key_name: str | None = None
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether it has no relation and is written into its children."""
+        return self.resource_type == "model" and self.config.materialized == "ephemeral"
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The SQL of its own hooks."""
+        return tuple(hook.sql for hook in (*self.config.pre_hook, *self.config.post_hook))
+
+
+class MacroEntry(msgspec.Struct, frozen=True):
+    """A macro, as far as the rules look at it."""
+
+    unique_id: str
+    name: str
+    package_name: str
+    original_file_path: str
+    macro_sql: str
+
+
+def read_document(data: bytes) -> Document:
+    """The manifest of these bytes. Raises `ValueError` for what is none, or one that dbt 1.7 or older wrote."""
+    return msgspec.json.decode(data, type=Document)
+
+
+def read_entry(raw: msgspec.Raw) -> Entry:
+    """One node, source or function. Raises `ValueError` where a field is not what dbt writes."""
+    return msgspec.json.decode(raw, type=Entry)
+
+
+def read_macro(raw: msgspec.Raw) -> MacroEntry:
+    """One macro. Raises `ValueError` where a field is not what dbt writes."""
+    return msgspec.json.decode(raw, type=MacroEntry)

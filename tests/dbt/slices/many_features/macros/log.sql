@@ -1,0 +1,1 @@
+{% macro log_to_hooks(what) %}insert into hook_log select '{{ what }}'{% endmacro %}

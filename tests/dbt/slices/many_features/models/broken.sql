@@ -1,0 +1,1 @@
+select nothing_of_this from {{ ref('events') }}

@@ -1,0 +1,1 @@
+{{ config(materialized='ephemeral') }} select id, {{ cents('size') }} as size from {{ ref('sizes') }}

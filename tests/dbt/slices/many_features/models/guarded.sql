@@ -1,0 +1,1 @@
+{{ config(group='makers') }} select * from {{ ref('kept') }}

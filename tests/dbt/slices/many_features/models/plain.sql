@@ -1,0 +1,1 @@
+select id, name, '{{ var("start_dttm") }}' as since from {{ ref('colours') }}

@@ -1,0 +1,1 @@
+select id, size as price from {{ ref('sizes') }}

@@ -1,0 +1,1 @@
+select id, size + 1 as price from {{ ref('sizes') }}

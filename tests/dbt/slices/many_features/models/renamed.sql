@@ -1,0 +1,1 @@
+{{ config(alias='another_name') }} select * from {{ ref('far') }}

@@ -1,0 +1,1 @@
+select {{ helper.ten() }} as ten from {{ ref('helper_seed') }}

@@ -1,0 +1,1 @@
+select * from {{ ref('deeper') }} where size > 5000

@@ -1,0 +1,170 @@
+"""Which nodes get a slice: one project with a node for every reason against one."""
+
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from dbt_af_k8s.dbt.slices.make import UnsliceableError, make_slices
+
+pytestmark = pytest.mark.dbt
+
+UNSAFE = {
+    "dbt_project.yml": """
+name: shop
+version: "1.0"
+profile: shop
+vars: {kind: table, other: x}
+models:
+  shop:
+    by_project: {+materialized: "{{ var('kind', 'table') }}"}
+""",
+    "profiles.yml": "shop: {target: dev, outputs: {dev: {type: duckdb, path: shop.duckdb}}}",
+    "macros/all.sql": (
+        "{% macro count_nodes() %}{{ graph.nodes | length }}{% endmacro %}"
+        "{% macro through() %}{{ count_nodes() }}{% endmacro %}"
+        "{% macro set_up() %}{{ config(tags=['x']) }}{% endmacro %}"
+        "{% macro chosen() %}{{ ref('safe') if var('other') == 'x' else ref('safe_too') }}{% endmacro %}"
+        "{% materialization counted, default %}{{ count_nodes() }}{% endmaterialization %}"
+    ),
+    "models/safe.sql": "select 1 as id",
+    "models/safe_too.sql": "{{ config(alias='b') }} select 1 as id",
+    "models/of_safe.sql": "select id, '{{ var('other') }}' as x, '{{ target.name }}' as t from {{ ref('safe') }}",
+    "models/walks.sql": "select {{ graph.nodes | length }} as n",
+    "models/walks_by_macro.sql": "select {{ through() }} as n",
+    "models/hook_walks.sql": "{{ config(post_hook='{{ through() }}') }} select 1 as n",
+    "models/materialized_so.sql": "{{ config(materialized='counted') }} select 1 as n",
+    "models/configured.sql": "{{ config(materialized=var('kind')) }} select 1 as n",
+    "models/configured_by_macro.sql": "{{ set_up() }} select 1 as n",
+    "models/reads_configured.sql": "select * from {{ ref('configured') }}",
+    "models/by_project/early.sql": "select 1 as n",
+    "models/in_yaml.sql": "select 1 as n",
+    "models/chooses.sql": "select * from {{ chosen() }}",
+    "models/not_seen.sql": "{% if var('other') == 'y' %}select * from {{ ref('safe') }}{% endif %} select 1 as n",
+    "models/computed.sql": "select * from {{ ref('safe' if env_var('WHICH', '') == '' else 'safe_too') }}",
+    "models/edited.sql": "select 1 as n",
+    "models/removed.sql": "select 1 as n",
+    "models/inlined.sql": "{{ config(materialized='ephemeral') }} select {{ graph.nodes | length }} as n",
+    "models/reads_inlined.sql": "select * from {{ ref('inlined') }}",
+    "models/_all.yml": """
+models:
+  - name: in_yaml
+    config: {tags: ["{{ var('other', 'x') }}"]}
+  - name: safe
+    description: "{{ doc('of_safe') }}"
+    columns:
+      - name: id
+        data_tests:
+          - accepted_values: {name: early_test, arguments: {values: ["{{ var('other', 'x') }}"]}}
+  - name: safe_too
+    columns: [{name: id, data_tests: [not_null]}]
+""",
+    "models/of_safe.md": "{% docs of_safe %}Words.{% enddocs %}",
+}
+SAFE = {"model.shop.safe", "model.shop.safe_too", "model.shop.of_safe", "test.shop.not_null_safe_too_id"}
+BECAUSE = {
+    "model.shop.walks": "its Jinja walks `graph`",
+    "model.shop.walks_by_macro": "the macro `through` uses another one: the macro `count_nodes` walks `graph`",
+    "model.shop.hook_walks": "the macro `through` uses another one: the macro `count_nodes` walks `graph`",
+    "model.shop.materialized_so": (
+        "the macro `materialization_counted_default` uses another one: the macro `count_nodes` walks `graph`"
+    ),
+    "model.shop.configured": "its config() is computed from `var`",
+    "model.shop.configured_by_macro": "the macro `set_up` calls config()",
+    "model.shop.reads_configured": "it reads model.shop.configured, and of that its config() is computed from `var`",
+    "model.shop.early": ("its configuration in dbt_project.yml (shop.by_project.+materialized) is computed from `var`"),
+    "model.shop.in_yaml": "its entry in models/_all.yml is computed from `var`",
+    "test.shop.early_test": "its entry in models/_all.yml is computed from `var`",
+    "model.shop.chooses": "the macro `chosen` may choose another ref() in each run",
+    "model.shop.not_seen": "parsing did not see its ref(safe)",
+    "model.shop.computed": "which ref() it calls is computed when it runs",
+    "model.shop.edited": "its file has changed since the manifest was made",
+    "model.shop.removed": "its file is not where the manifest says",
+    "model.shop.reads_inlined": "it reads model.shop.inlined, and of that its Jinja walks `graph`",
+}
+
+
+@pytest.fixture(scope="module")
+def unsafe(tmp_path_factory, slice_project):
+    project = slice_project(tmp_path_factory.mktemp("unsafe") / "shop", UNSAFE)
+    (project.root / "models" / "edited.sql").write_text("select 2 as n")
+    (project.root / "models" / "removed.sql").unlink()
+    return project
+
+
+def made(project) -> tuple[set[str], dict[str, str]]:
+    """The nodes with a slice, and the reasons of the others."""
+    data = (project.root / "target" / "manifest.json").read_bytes()
+    summary = make_slices(data, project.root, project.root / "target")
+    with sqlite3.connect(project.root / "target" / summary.name) as store:
+        rows = store.execute("SELECT unique_id, because FROM slice").fetchall()
+    return {key for key, because in rows if because is None}, {key: why for key, why in rows if why is not None}
+
+
+def without_hash(unique_id: str) -> str:
+    return unique_id.rpartition(".")[0] if unique_id.startswith("test.") else unique_id
+
+
+def test_each_reason_is_found_and_nothing_else(unsafe) -> None:
+    sliced, refused = made(unsafe)
+    assert {without_hash(key): why for key, why in refused.items()} == BECAUSE
+    assert set(map(without_hash, sliced)) == SAFE
+
+
+def test_a_changed_macro_stops_all(unsafe, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(unsafe.root, tmp_path / "shop"))
+    file = root / "macros" / "all.sql"
+    file.write_text(file.read_text().replace("length", "list | length"))
+    summary = make_slices((root / "target" / "manifest.json").read_bytes(), root, tmp_path)
+    assert summary.sliced == 0
+    assert any("`count_nodes` has changed" in because for because, _ in summary.reasons)
+
+
+def test_another_version_of_dbt(unsafe, tmp_path: Path) -> None:
+    data = (
+        (unsafe.root / "target" / "manifest.json").read_bytes().replace(b'"dbt_version": "1.11', b'"dbt_version": "1.9')
+    )
+    with pytest.raises(UnsliceableError, match=r"made by dbt 1\.9"):
+        make_slices(data, unsafe.root, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"metadata": {"dbt_version": "1.11.0"}}'])
+def test_no_manifest(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UnsliceableError):
+        make_slices(data, tmp_path, tmp_path)
+
+
+def test_a_parent_that_is_nothing_known(unsafe, tmp_path: Path) -> None:
+    manifest = json.loads((unsafe.root / "target" / "manifest.json").read_bytes())
+    manifest["nodes"]["model.shop.of_safe"]["depends_on"]["nodes"].append("semantic_model.shop.x")
+    summary = make_slices(json.dumps(manifest).encode(), unsafe.root, tmp_path)
+    assert ("it reads semantic_model.shop.x, which is no node, source or function", 1) in summary.reasons
+
+
+def test_a_hook_that_walks_the_graph_stops_all(unsafe, tmp_path: Path) -> None:
+    manifest = json.loads((unsafe.root / "target" / "manifest.json").read_bytes())
+    hook = manifest["nodes"]["model.shop.safe"] | {
+        "unique_id": "operation.shop.shop-on-run-end-0",
+        "resource_type": "operation",
+        "raw_code": "{{ through() }}",
+    }
+    manifest["nodes"][hook["unique_id"]] = hook
+    summary = make_slices(json.dumps(manifest).encode(), unsafe.root, tmp_path)
+    assert summary.sliced == 0
+    assert any(because.startswith("the project's hook shop.shop-on-run-end-0 runs") for because, _ in summary.reasons)
+
+
+def test_the_same_project_gives_the_same_file(unsafe, tmp_path: Path) -> None:
+    data = (unsafe.root / "target" / "manifest.json").read_bytes()
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+        os.utime(unsafe.root / "target" / "manifest.json")
+        make_slices(data, unsafe.root, folder)
+    (first,), (second,) = (list(folder.iterdir()) for folder in folders)
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
