@@ -90,6 +90,8 @@ def _meaning(parameter: _Parameter) -> str:
 
 
 def _default(parameter: _Parameter) -> str:
+    if parameter.default is inspect.Parameter.empty:
+        return "required"
     if parameter.default is None:
         return ""
     return "off" if parameter.default is False else f"`{_cell(str(parameter.default))}`"

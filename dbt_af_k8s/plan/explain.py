@@ -7,7 +7,7 @@ from dbt_af_k8s.errors import Issue, UsageError
 from dbt_af_k8s.graph.domains import upstream_domains
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.build import Build
-from dbt_af_k8s.plan.values import Because, DagPlan, TaskPlan
+from dbt_af_k8s.plan.values import REPEATING_KINDS, Because, DagKind, DagPlan, TaskPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def _explain(build: Build, key: str) -> Explanation:
     manifest = build.inputs.manifest
     entry = manifest.nodes.get(key) or manifest.others.get(key)
     left_out = next((entry.because for entry in build.plan.left_out if entry.node == key), None)
-    place = next(((dag, task) for dag in build.plan.dags for task in dag.tasks if key in task.nodes), None)
+    building = [dag for dag in build.plan.dags if dag.kind not in (*REPEATING_KINDS, DagKind.MAINTENANCE)]
+    place = next(((dag, task) for dag in building for task in dag.tasks if key in task.nodes), None)
     return Explanation(
         node=key,
         resource_type=entry.resource_type if entry else "exposure",

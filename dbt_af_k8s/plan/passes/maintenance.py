@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dbt_af_k8s.dbt.maintenance import MaintenanceOperation, maintenance_operations
 from dbt_af_k8s.dbt.maintenance_adapters import unproven_issues
 from dbt_af_k8s.dbt.values import DbtInvocation
-from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.errors import Issue, warning
 from dbt_af_k8s.names import DBT_PACKAGE, IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.airflow_fields import fields_of
@@ -53,7 +53,7 @@ def decide_upkeep(inputs: PlanInputs, decisions: Decisions, left_out: Mapping[st
 
 
 def _package_issues(macros: Sequence[str] | None, used: Set[str]) -> tuple[Issue, ...]:
-    """An error where dbt would not find the macros. It breaks no domain: only the maintenance tasks would fail."""
+    """A warning where dbt would not find the macros: only the maintenance tasks would fail."""
     missing = [] if macros is None else sorted(used - set(macros))
     if not missing:
         return ()
@@ -61,7 +61,7 @@ def _package_issues(macros: Sequence[str] | None, used: Set[str]) -> tuple[Issue
     have = "an older copy of the" if macros else "no"
     message = f"Maintenance asks for {named}, and the manifest has {have} dbt package `{DBT_PACKAGE}` to do it."
     fix = "Run `dbt-af-k8s package install` where the project is built, then `dbt parse`."
-    return (error("maintenance-package-missing", message, fix, key="maintenance"),)
+    return (warning("maintenance-package-missing", message, fix, key="maintenance"),)
 
 
 def maintenance_target(inputs: PlanInputs, decision: NodeDecision) -> TargetChoice:
