@@ -247,3 +247,28 @@ def test_a_fresh_plan_is_read_in_time_that_does_not_grow_with_the_manifest(shop:
     started = time.process_time()
     assert len(load_dags(request, {}, only="sales__daily").dags) == 1
     assert time.process_time() - started < 0.2
+
+
+def test_the_slices_lie_beside_and_go_with_the_plan(shop: Path) -> None:
+    request = PlanRequest(shop)
+    first = load_dags(request, {})
+    assert first.slice_summary is not None
+    assert first.slices == compiled_folder(shop) / first.slice_summary.name
+    assert first.slices.is_file()
+    assert load_dags(request, {}).slices == first.slices
+    write_manifest(shop, node("a"))
+    second = load_dags(request, {})
+    assert second.slices is not None
+    assert second.slices.is_file()
+    assert not first.slices.exists()
+
+
+def test_a_manifest_of_which_no_slices_can_be_made_has_a_plan_all_the_same(shop: Path) -> None:
+    file = shop / "target" / "manifest.json"
+    file.write_text(file.read_text().replace('"dbt_version": "1.11.0"', '"dbt_version": "1.9.0"'))
+    done = load_dags(PlanRequest(shop), {})
+    assert done.dags
+    assert done.slices is None
+    assert done.no_slices is not None
+    assert "dbt 1.9.0" in done.no_slices
+    assert load_dags(PlanRequest(shop), {}).because is None

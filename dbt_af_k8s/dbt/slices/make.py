@@ -88,9 +88,14 @@ class _Maker:
         rows = list(self._rows(self._gathering.findings()))
         counts = Counter(because for *_, because in rows if because is not None)
         sliced = len(rows) - counts.total()
-        digest = hashlib.sha256(json.dumps([FORMAT, asdict(self._header), rows]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([FORMAT, asdict(self._header)]).encode())
+        for row in rows:
+            digest.update(json.dumps(row).encode())
         summary = SliceSummary(
-            f"{digest[:16]}{ENDING}", sliced, counts.total(), tuple(sorted(counts.items(), key=lambda it: (-it[1], it)))
+            f"{digest.hexdigest()[:16]}{ENDING}",
+            sliced,
+            counts.total(),
+            tuple(sorted(counts.items(), key=lambda it: (-it[1], it))),
         )
         handle, name = tempfile.mkstemp(dir=folder, prefix=".writing-")
         os.close(handle)
