@@ -96,7 +96,9 @@ def write(folder: Path, arguments: str) -> Path:
 
 
 def test_one_line_makes_the_dags_and_paths_are_relative_to_the_file(shop, tmp_path):
-    assert dags_of(write(tmp_path / "dags", "'../dbt/shop'")) == ["finance__daily", "sales__daily", "web__hourly"]
+    found = dags_of(write(tmp_path / "dags", "'../dbt/shop'"))
+    backfills = ["finance__backfill", "sales__backfill", "web__backfill"]
+    assert found == sorted(["finance__daily", "sales__daily", "web__hourly", *backfills, "shop_dbt_run_model"])
 
 
 def test_a_worker_builds_only_the_dag_that_it_runs(shop, tmp_path):
@@ -107,7 +109,7 @@ def test_a_worker_builds_only_the_dag_that_it_runs(shop, tmp_path):
 
 def test_all_arguments_reach_the_plan(shop, tmp_path):
     shutil.move(shop / "target" / "manifest.json", tmp_path / "dags_manifest.json")
-    (tmp_path / "ours.yml").write_text("dags: {prefix: eu}\n")
+    (tmp_path / "ours.yml").write_text("dags: {prefix: eu, kinds: []}\n")
     (tmp_path / "profiles").mkdir()
     shutil.move(shop / "profiles.yml", tmp_path / "profiles" / "profiles.yml")
     file = write(
@@ -124,7 +126,7 @@ def test_a_config_made_in_python(shop, tmp_path):
     file = tmp_path / "shop.py"
     file.write_text(
         "from dbt_af_k8s.airflow import dbt_dags\nfrom dbt_af_k8s.config.written import Config\n"
-        f"globals().update(dbt_dags({str(shop)!r}, config=Config(select=['orders'])))\n"
+        f"globals().update(dbt_dags({str(shop)!r}, config=Config(select=['orders'], dags={{'kinds': []}})))\n"
     )
     assert dags_of(file) == ["sales__daily"]
 
