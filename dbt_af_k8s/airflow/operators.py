@@ -65,8 +65,8 @@ def _freshness(asked: Asked) -> BaseOperator:
         return DbtFreshnessOperator(**arguments)
     if asked.task.poke is None or asked.task.timeout is None:
         raise asked.fault("does not say how often and how long it looks")
-    # Its timeout is that of the whole wait, not of one look.
-    del arguments["execution_timeout"]
+    # Its timeout is that of the whole wait, not of one look; and a look is nothing to report to others.
+    del arguments["execution_timeout"], arguments["artifacts"]
     return DbtFreshnessSensor(poke_interval=asked.task.poke, timeout=asked.task.timeout, **arguments)
 
 

@@ -41,6 +41,8 @@ def check(
             _write(None, reason.issues)
             raise typer.Exit(2) from reason
         raise
+    from dbt_af_k8s.plan.values import REPEATING_KINDS
+
     plan = built.plan
     issues = (*plan.issues, *_stale(where, built))
     if output_format is Format.JSON:
@@ -48,8 +50,9 @@ def check(
     elif issues:
         print_issues(issues)
     else:
-        nodes = len({node for dag in plan.dags for task in dag.tasks for node in task.nodes})
-        told = f"{counted(nodes, 'node')} in {counted(len(plan.dags), 'DAG')}"
+        dags = [dag for dag in plan.dags if dag.kind not in REPEATING_KINDS]
+        nodes = len({node for dag in dags for task in dag.tasks for node in task.nodes})
+        told = f"{counted(nodes, 'node')} in {counted(len(dags), 'DAG')}"
         console().print(f"[fine]✓[/] Nothing wrong in [name]{safe(plan.project)}[/]: {told}.")
     if any(issue.is_error for issue in issues):
         raise typer.Exit(1)

@@ -109,14 +109,15 @@ _FORMS_SHOWN = 6
 
 
 def _show_table(plan: "Plan") -> None:
-    from dbt_af_k8s.plan.render import form_dags
+    from dbt_af_k8s.plan.render import form_dags, summary_rows
 
     screen = console()
     screen.print(f"[name]{safe(plan.project)}[/] [soft]dbt {safe(plan.dbt_version)}[/]\n")
     screen.print(_table(plan))
     screen.print()
-    tasks = sum(len(dag.tasks) for dag in plan.dags)
-    screen.print(f"{counted(len(plan.dags), 'DAG')}, {counted(tasks, 'task')}.", highlight=False)
+    rows = summary_rows(plan)
+    tasks = sum(row.tasks for row in rows)
+    screen.print(f"{counted(len(rows), 'DAG')}, {counted(tasks, 'task')}.", highlight=False)
     by_form = form_dags(plan)
     if by_form:
         shown = [f"[name]{safe(dag_id)}[/]" for dag_id in by_form[:_FORMS_SHOWN]]
