@@ -1,8 +1,15 @@
 """`dbt-af-k8s backfill plan`."""
 
+import pytest
 from shop_on_disk import Shop, run
 
 RANGE = ("--from", "2026-01-05", "--to", "2026-01-08")
+
+
+@pytest.fixture
+def shop(shop: Shop) -> Shop:
+    """With every kind of DAG."""
+    return shop.settings("strict: false\n")
 
 
 def test_json_has_it_all(shop: Shop) -> None:

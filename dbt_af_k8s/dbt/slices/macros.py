@@ -14,6 +14,8 @@ from dbt_af_k8s.dbt.slices.manifest_json import Entry, MacroEntry
 GRAPH = "graph"
 #: Packages of macros that come with dbt, besides that of the adapter: some adapters build on these.
 _DBT_PACKAGES = frozenset({"dbt", "dbt_postgres", "dbt_spark"})
+#: Our own macros: only `run-operation` calls them, by their package's name, and it runs without a slice.
+_MAINTENANCE = "dbt_af_k8s"
 #: Words whose value may differ between the parse and a task.
 UNSTABLE = frozenset(
     {
@@ -63,6 +65,8 @@ def unsafe_macros(macros: Iterable[MacroEntry], adapter_type: str) -> UnsafeMacr
     dbts: set[str] = set()
     names: dict[str, str] = {}
     for macro in macros:
+        if macro.package_name == _MAINTENANCE:
+            continue
         if _is_dbts_own(macro, adapter_type):
             dbts.add(_base(macro.name))
             if GRAPH in words(macro.macro_sql):
