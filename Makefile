@@ -40,6 +40,8 @@ check: $(READY) ## Format, lint, types, import contracts
 
 # Minutes that each part may take on 2 cores stand beside it; together they stay under 20.
 test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
+	@# The demo leaves a manifest with the names of its own database.
+	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
 	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
 	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" $(OTHER_TESTS) # 9
