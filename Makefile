@@ -50,7 +50,7 @@ test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all
 	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
 
 # Tests of the rooms that need neither Airflow nor dbt, and all others.
-PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule pods plan))
+PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule k8s pods jobs plan))
 OTHER_TESTS := $(filter-out $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
 docs: $(READY) ## Write the reference pages from the code and check every link

@@ -7,8 +7,8 @@ from typing import Any
 
 from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.wording import listed, quoted, shown
-from dbt_af_k8s.pods.kubernetes_check import Path, check_object
-from dbt_af_k8s.pods.names import is_variable
+from dbt_af_k8s.k8s.check import Path, check_object
+from dbt_af_k8s.k8s.names import is_variable
 
 #: Longest `NAME=value` that Linux hands to a process, in bytes: 32 pages less the zero at the end.
 LONGEST_VARIABLE = 32 * 4096 - 1

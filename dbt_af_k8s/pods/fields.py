@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, PlainValidator, StrictBool, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from dbt_af_k8s.config.wording import shown
-from dbt_af_k8s.pods.names import is_dns_label, is_dns_subdomain, is_label_key, is_label_value, safe_label_value
-from dbt_af_k8s.pods.quantities import QUANTITY_FORM, parse_quantity, quantity_fix
+from dbt_af_k8s.k8s.names import is_dns_label, is_dns_subdomain, is_label_key, is_label_value, safe_label_value
+from dbt_af_k8s.k8s.quantities import QUANTITY_FORM, parse_quantity, quantity_fix
 
 #: What the key of a label looks like.
 LABEL_KEY_FIX = (

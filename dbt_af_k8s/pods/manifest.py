@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dbt_af_k8s.k8s.names import safe_label_value, safe_pod_name
 from dbt_af_k8s.pods.env import literal
 from dbt_af_k8s.pods.merge import merge_fragments, merge_objects
-from dbt_af_k8s.pods.names import safe_label_value, safe_pod_name
 from dbt_af_k8s.pods.parts import BASE
 from dbt_af_k8s.pods.payload import (
     BOOTSTRAP,

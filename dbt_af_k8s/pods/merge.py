@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from dbt_af_k8s.k8s.fields import FieldType, fields_of
 from dbt_af_k8s.pods.env import env_mapping
-from dbt_af_k8s.pods.kubernetes_fields import FieldType, fields_of
 
 #: Objects that hold one of several kinds of thing: two of them in one are neither.
 _REPLACED = frozenset(

@@ -5,9 +5,9 @@ from typing import Any
 
 from dbt_af_k8s.config.problems import Finding
 from dbt_af_k8s.config.wording import choose_from, listed, quoted, shown
+from dbt_af_k8s.k8s.check import Path, check_object
+from dbt_af_k8s.k8s.names import is_dns_label
 from dbt_af_k8s.pods.env import is_own_variable
-from dbt_af_k8s.pods.kubernetes_check import Path, check_object
-from dbt_af_k8s.pods.names import is_dns_label
 from dbt_af_k8s.pods.written import TargetWritten
 
 #: The container that runs the script; Airflow's name for it.

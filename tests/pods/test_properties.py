@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from kubernetes_schemas import schema_errors
 
 from dbt_af_k8s.errors import Issue
-from dbt_af_k8s.pods.kubernetes_check import check_object
-from dbt_af_k8s.pods.kubernetes_fields import FieldType, fields_of
+from dbt_af_k8s.k8s.check import check_object
+from dbt_af_k8s.k8s.fields import FieldType, fields_of
 from dbt_af_k8s.pods.manifest import pod_for
 from dbt_af_k8s.pods.payload import Payload, PodRun
 from dbt_af_k8s.pods.target import read_target, target_for_node

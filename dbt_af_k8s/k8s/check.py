@@ -5,8 +5,8 @@ from typing import Any
 
 from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.wording import choose_from, listed, quoted, shown
-from dbt_af_k8s.pods.kubernetes_fields import FieldType, fields_of
-from dbt_af_k8s.pods.quantities import parse_quantity, quantity_fix
+from dbt_af_k8s.k8s.fields import FieldType, fields_of
+from dbt_af_k8s.k8s.quantities import parse_quantity, quantity_fix
 
 Path = tuple[str | int, ...]
 

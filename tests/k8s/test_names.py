@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbt_af_k8s.pods.names import (
+from dbt_af_k8s.k8s.names import (
     is_dns_label,
     is_dns_subdomain,
     is_label_key,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbt_af_k8s.pods.quantities import parse_quantity, quantity_fix, strange_amount
+from dbt_af_k8s.k8s.quantities import parse_quantity, quantity_fix, strange_amount
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dbt_af_k8s.pods.kubernetes_check import check_object
+from dbt_af_k8s.k8s.check import check_object
 
 RIGHT = [
     ("Volume", "{name: a, emptyDir: {sizeLimit: 1Gi}}"),

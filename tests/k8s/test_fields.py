@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from kubernetes_schemas import NEWEST, definitions
 
-from dbt_af_k8s.pods import kubernetes_fields
-from dbt_af_k8s.pods.kubernetes_fields import FieldType, fields_of
+from dbt_af_k8s.k8s import fields as kubernetes_fields
+from dbt_af_k8s.k8s.fields import FieldType, fields_of
 
 #: Fields that nobody can set on a pod that is to be created.
 LEFT_OUT = ("ephemeralContainers", "managedFields")
+#: Where the types stand that a pod or a job can have in it.
+APIS = ("core.v1.", "batch.v1.", "scheduling.v1", "apimachinery")
 SCALARS = {"string": "", "integer": ":int", "boolean": ":bool", "number": ":number"}
 MAPS = {"string": ":{text}", "Quantity": ":{quantity}"}
 
@@ -44,10 +46,10 @@ def written(schema: Mapping[str, Any], merge_key: str | None = None) -> str:
 
 
 def table() -> Iterator[tuple[str, str]]:
-    """Every type below a pod's `metadata` and `spec`, with its fields, sorted."""
+    """Every type below the `metadata` and `spec` of a pod or a job, with its fields, sorted."""
     found = definitions(NEWEST)
-    by_name = {short(name): schema for name, schema in found.items() if "core.v1." in name or "apimachinery" in name}
-    waiting, seen = ["PodSpec", "ObjectMeta"], set()
+    by_name = {short(name): schema for name, schema in found.items() if any(api in name for api in APIS)}
+    waiting, seen = ["PodSpec", "JobSpec", "ObjectMeta"], set()
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -100,6 +102,7 @@ def test_the_table_is_that_of_the_newest_schema() -> None:
         ("PodSpec", "nodeSelector", FieldType("text", "map")),
         ("ResourceRequirements", "limits", FieldType("quantity", "map")),
         ("Toleration", "tolerationSeconds", FieldType("int", "one")),
+        ("JobSpec", "template", FieldType("PodTemplateSpec", "one", is_required=True)),
         ("TCPSocketAction", "port", FieldType("port", "one", is_required=True)),
     ],
 )
@@ -109,4 +112,4 @@ def test_a_row_of_the_table_is_read(type_name: str, field: str, expected: FieldT
 
 def test_every_type_that_a_field_names_is_there() -> None:
     named = {field.kind for name, _ in table() for field in fields_of(name).values() if field.kind[0].isupper()}
-    assert all(fields_of(name) for name in named)
+    assert all(fields_of(name) is not None for name in named)

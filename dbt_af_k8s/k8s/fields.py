@@ -1,4 +1,4 @@
-"""What fields the parts of a Kubernetes pod have, and of which type; from the published schema of Kubernetes 1.37.
+"""What fields the parts of a Kubernetes pod or job have, and of which type; from the published schema of 1.37.
 
 One row per type. A word is a field: `!` after its name says that it is required; after a colon stands its type, text
 where none is written. `[X@key]` is a list that Kubernetes itself merges by that key of its items.
@@ -67,6 +67,17 @@ _TABLE = {
         "readOnly:bool secretRef:LocalObjectReference targetPortal!"
     ),
     "ImageVolumeSource": "pullPolicy reference",
+    "JobSchedulingConfiguration": (
+        "disruptionMode:WorkloadPodGroupDisruptionMode resourceClaims:[WorkloadPodGroupResourceClaim@name] "
+        "schedulingConstraints:WorkloadPodGroupSchedulingConstraints "
+        "schedulingPolicy:WorkloadPodGroupSchedulingPolicy"
+    ),
+    "JobSpec": (
+        "activeDeadlineSeconds:int backoffLimit:int backoffLimitPerIndex:int completionMode completions:int managedBy "
+        "manualSelector:bool maxFailedIndexes:int parallelism:int podFailurePolicy:PodFailurePolicy "
+        "podReplacementPolicy scheduling:JobSchedulingConfiguration selector:LabelSelector "
+        "successPolicy:SuccessPolicy suspend:bool template!:PodTemplateSpec ttlSecondsAfterFinished:int"
+    ),
     "KeyToPath": "key! mode:int path! user:int",
     "LabelSelector": "matchExpressions:[LabelSelectorRequirement] matchLabels:{text}",
     "LabelSelectorRequirement": "key! operator! values:[text]",
@@ -114,6 +125,13 @@ _TABLE = {
     ),
     "PodDNSConfig": "nameservers:[text] options:[PodDNSConfigOption] searches:[text]",
     "PodDNSConfigOption": "name value",
+    "PodFailurePolicy": "rules!:[PodFailurePolicyRule]",
+    "PodFailurePolicyOnExitCodesRequirement": "containerName operator! values!:[int]",
+    "PodFailurePolicyOnPodConditionsPattern": "status type!",
+    "PodFailurePolicyRule": (
+        "action! onExitCodes:PodFailurePolicyOnExitCodesRequirement "
+        "onPodConditions:[PodFailurePolicyOnPodConditionsPattern]"
+    ),
     "PodOS": "name!",
     "PodReadinessGate": "conditionType!",
     "PodResourceClaim": "name! resourceClaimName resourceClaimTemplateName",
@@ -138,6 +156,7 @@ _TABLE = {
         "tolerations:[Toleration] topologySpreadConstraints:[TopologySpreadConstraint@topologyKey] "
         "volumes:[Volume@name]"
     ),
+    "PodTemplateSpec": "metadata:ObjectMeta spec:PodSpec",
     "PortworxVolumeSource": "fsType readOnly:bool volumeID!",
     "PreferredSchedulingTerm": "preference!:NodeSelectorTerm weight!:int",
     "Probe": (
@@ -169,9 +188,12 @@ _TABLE = {
     "ServiceAccountTokenProjection": "audience expirationSeconds:int path! user:int",
     "SleepAction": "seconds!:int",
     "StorageOSVolumeSource": "fsType readOnly:bool secretRef:LocalObjectReference volumeName volumeNamespace",
+    "SuccessPolicy": "rules!:[SuccessPolicyRule]",
+    "SuccessPolicyRule": "succeededCount:int succeededIndexes",
     "Sysctl": "name! value!",
     "TCPSocketAction": "host port!:port",
     "Toleration": "effect key operator tolerationSeconds:int value",
+    "TopologyConstraint": "key!",
     "TopologySpreadConstraint": (
         "labelSelector:LabelSelector matchLabelKeys:[text] maxSkew!:int minDomains:int nodeAffinityPolicy "
         "nodeTaintsPolicy topologyKey! whenUnsatisfiable!"
@@ -203,6 +225,18 @@ _TABLE = {
     "VsphereVirtualDiskVolumeSource": "fsType storagePolicyID storagePolicyName volumePath!",
     "WeightedPodAffinityTerm": "podAffinityTerm!:PodAffinityTerm weight!:int",
     "WindowsSecurityContextOptions": "gmsaCredentialSpec gmsaCredentialSpecName hostProcess:bool runAsUserName",
+    "WorkloadPodGroupAllDisruptionMode": "",
+    "WorkloadPodGroupBasicSchedulingPolicy": "",
+    "WorkloadPodGroupDisruptionMode": (
+        "all:WorkloadPodGroupAllDisruptionMode single:WorkloadPodGroupSingleDisruptionMode"
+    ),
+    "WorkloadPodGroupGangSchedulingPolicy": "minCount:int",
+    "WorkloadPodGroupResourceClaim": "name! resourceClaimName resourceClaimTemplateName",
+    "WorkloadPodGroupSchedulingConstraints": "topology:[TopologyConstraint]",
+    "WorkloadPodGroupSchedulingPolicy": (
+        "basic:WorkloadPodGroupBasicSchedulingPolicy gang:WorkloadPodGroupGangSchedulingPolicy"
+    ),
+    "WorkloadPodGroupSingleDisruptionMode": "",
 }
 
 
@@ -240,5 +274,5 @@ _TYPES: Mapping[str, Mapping[str, FieldType]] = {name: dict(map(_field, row.spli
 
 
 def fields_of(type_name: str) -> Mapping[str, FieldType]:
-    """The fields of a type by name. KeyError for a type that no pod has."""
+    """The fields of a type by name. KeyError for a type that neither pod nor job has."""
     return _TYPES[type_name]
