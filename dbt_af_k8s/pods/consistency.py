@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 
 from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.wording import quoted, shown
+from dbt_af_k8s.k8s.kinds import LABEL_KEY_FIX
 from dbt_af_k8s.k8s.names import is_label_key
 from dbt_af_k8s.k8s.quantities import parse_quantity, strange_amount
-from dbt_af_k8s.pods.fields import LABEL_KEY_FIX
 from dbt_af_k8s.pods.written import TargetWritten, TolerationWritten
 
 #: Most bytes of all annotations of an object (Kubernetes).

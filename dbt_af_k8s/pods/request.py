@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.pods.manifest import config_map_for, pod_for
 from dbt_af_k8s.pods.payload import Payload, PodRun
-from dbt_af_k8s.pods.values import ClusterAccess, KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
 
 
 @dataclass(frozen=True, slots=True)

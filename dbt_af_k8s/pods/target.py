@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from dbt_af_k8s.config.problems import Finding, dotted, findings
 from dbt_af_k8s.config.wording import quoted
 from dbt_af_k8s.errors import Issue, error, warning
+from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.k8s.names import is_label_value
 from dbt_af_k8s.pods.consistency import amounts, consistency_findings
 from dbt_af_k8s.pods.env import plain_secrets, read_env
@@ -19,7 +20,7 @@ from dbt_af_k8s.pods.manifest import pod_for
 from dbt_af_k8s.pods.merge import merge_objects, merge_written
 from dbt_af_k8s.pods.parts import part_findings, pod_findings
 from dbt_af_k8s.pods.payload import Payload, PodRun
-from dbt_af_k8s.pods.values import ClusterAccess, KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
 from dbt_af_k8s.pods.written import TargetWritten
 
 #: What every container gets that says nothing else. Source: the restricted Pod Security Standard of Kubernetes.

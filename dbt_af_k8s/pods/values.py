@@ -4,20 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dbt_af_k8s.k8s.cluster import ClusterAccess
+
 #: One object as Kubernetes writes it.
 KubernetesObject = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterAccess:
-    """Which cluster, as Airflow's Kubernetes hook takes it. Nothing given: the one that Airflow runs in."""
-
-    conn_id: str | None = None
-    #: Path of a kubeconfig on the worker.
-    config_file: str | None = None
-    #: Context of the kubeconfig.
-    context: str | None = None
-    in_cluster: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictInt
 
 from dbt_af_k8s.config.fields import Duration, Section, Span, Text
-from dbt_af_k8s.pods.fields import (
+from dbt_af_k8s.k8s.kinds import (
     DnsLabel,
     DnsName,
     DnsNames,

@@ -12,8 +12,9 @@ import yaml
 
 from dbt_af_k8s.config.profiles import parse_profile
 from dbt_af_k8s.errors import Issue, Severity
+from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.pods.target import read_target, target_for_node
-from dbt_af_k8s.pods.values import ClusterAccess, KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
 
 CASES = sorted(path for path in (Path(__file__).parent / "broken").iterdir() if path.is_dir())
 

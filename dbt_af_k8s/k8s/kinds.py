@@ -1,4 +1,4 @@
-"""Kinds of values of a `kubernetes` target: each checks itself, and says what it takes."""
+"""Kinds of values that a user writes about Kubernetes: each checks itself, and says what it takes."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
