@@ -47,6 +47,49 @@ A key of `meta.dbt_af_k8s` that is not known is an error. The other two places a
 value whose shape cannot be meant for us is passed over with a warning."""
 
 
+def one_time_jobs_page() -> str:
+    """`reference/one-time-jobs.md`."""
+    from dbt_af_k8s.config.schema import keys_reference
+    from dbt_af_k8s.plan.one_time.written import OneTimeWritten
+
+    return f"{_MADE}{_ONE_TIME_HEAD}\n{keys_reference(OneTimeWritten)}\n{_ONE_TIME_TEMPLATE}\n"
+
+
+_ONE_TIME_HEAD = """\
+# One-time jobs
+
+The keys of the file that `dbt-af-k8s backfill render`, `submit` and `run` take, conventionally `backfill.yml`. How
+they are used is told in [One-time jobs](../how-to/one-time-jobs.md). A key that is not known is an error.
+"""
+_ONE_TIME_TEMPLATE = """\
+## What a template gets
+
+`--template` names a Jinja template in place of ours. It runs in a sandbox, sees the templates in its own folder and
+ours, as `job.yaml.j2`, and must make one ConfigMap and one Job. Names that are not in this list are errors.
+
+| name | holds |
+|---|---|
+| `name` | of the Job and the ConfigMap, with its suffix |
+| `namespace` | or nothing |
+| `labels`, `annotations` | ours, the tags, and those of `job` |
+| `image` | with its tag or digest |
+| `command` | the words, with the path of the configuration |
+| `config` | `folder` (where the ConfigMap is to be mounted), `file` (its key), `text` (the configuration) |
+| `airflow` | `url`, `secret` (each may be nothing), `folder` (where the Secret is to be mounted) |
+| `resources` | `requests` and `limits` |
+| `env`, `env_from`, `tolerations` | lists, as Kubernetes writes them |
+| `node_selector` | a mapping |
+| `service_account`, `image_pull_policy`, `active_deadline` | each may be nothing |
+| `image_pull_secrets` | names |
+| `ttl` | seconds |
+| `security_defaults` | whether ours are wanted |
+| `config_version`, `tags`, `dag_id`, `runs` | for your own labels; `runs` is their number |
+
+The filter `to_yaml` writes any value on one line so that YAML reads it back. Blocks of ours that a template may
+replace: `job_spec`, `pod_spec`, `container`, `mounts`, `volumes`. What comes out is checked field by field against
+Kubernetes' own schema, and the ConfigMap, its name and its mount against each other, before anything is written."""
+
+
 def schema_file() -> str:
     """`reference/settings.schema.json`."""
     from dbt_af_k8s.config.schema import settings_json_schema
@@ -93,6 +136,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/settings.schema.json": schema_file,
     "reference/node-settings.md": node_settings_page,
+    "reference/one-time-jobs.md": one_time_jobs_page,
     "reference/command-line.md": command_line_page,
     "reference/issue-codes.md": issue_codes_page,
 }

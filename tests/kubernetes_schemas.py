@@ -15,6 +15,8 @@ FOLDER = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 OLDEST = "1.30"
 NEWEST = "1.37"
 VERSIONS = (OLDEST, NEWEST)
+#: Names of schema files that hold the API group, too.
+_FILES = {"job": "job-batch", "role": "role-rbac", "rolebinding": "rolebinding-rbac", "clusterrole": "clusterrole-rbac"}
 
 
 @cache
@@ -29,7 +31,7 @@ def definitions(version: str) -> Mapping[str, Any]:
 
 @cache
 def _validator(version: str, kind: str) -> Draft202012Validator:
-    schema = _read(version, f"{kind}-v1.json")
+    schema = _read(version, f"{_FILES.get(kind, kind)}-v1.json")
     registry = Resource.from_contents(_read(version, "_definitions.json")) @ Registry()
     return Draft202012Validator(schema, registry=Resource.from_contents(schema) @ registry)
 

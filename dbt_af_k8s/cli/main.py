@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from dbt_af_k8s import __version__
 from dbt_af_k8s.cli.backfill import backfill_plan
+from dbt_af_k8s.cli.backfill_render import backfill_render
 from dbt_af_k8s.cli.check import check
 from dbt_af_k8s.cli.compile import compile_plan
 from dbt_af_k8s.cli.explain import explain
@@ -98,11 +99,11 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 #: Commands of two words, by their first and second one.
 GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {
-    "backfill": {"plan": backfill_plan},
+    "backfill": {"plan": backfill_plan, "render": backfill_render},
     "package": {"install": package_install},
 }
 GROUP_HELP = {
-    "backfill": "Fill a range of time in a domain anew.",
+    "backfill": "Fill a range of time in a domain anew, here or by a one-time job in Kubernetes.",
     "package": "The dbt package with the maintenance macros.",
 }
 

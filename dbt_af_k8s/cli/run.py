@@ -3,23 +3,14 @@
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from dbt_af_k8s.cli.dags import dag_named
-from dbt_af_k8s.cli.options import (
-    HERE,
-    ConfigFile,
-    Format,
-    ManifestFile,
-    ProfilesDir,
-    ProjectDir,
-    Target,
-    TextOrJson,
-    Where,
-)
+from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
 from dbt_af_k8s.cli.terminal import console, write_json
 from dbt_af_k8s.errors import UsageError
 
@@ -28,6 +19,13 @@ if TYPE_CHECKING:
     from dbt_af_k8s.cli.run_order import RunStep
     from dbt_af_k8s.plan.values import DagPlan, Plan
     from dbt_af_k8s.schedule.values import Interval
+
+
+class Format(StrEnum):
+    """How the run is told."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def run(
@@ -51,7 +49,7 @@ def run(
     target: Target = None,
     manifest: ManifestFile = None,
     config: ConfigFile = None,
-    output_format: TextOrJson = Format.TEXT,
+    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
 ) -> None:
     """Run a DAG here and now, through real Airflow, for one data interval.
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from dbt_af_k8s.config.node_meta import NodeMeta
 from dbt_af_k8s.config.written import Config
 
@@ -38,6 +40,17 @@ def settings_reference() -> str:
     lines += ["", "# Node settings", "", str(node["description"]), "", *_table(node, node)]
     dependency = node["$defs"]["DependencyMeta"]
     lines += ["", "## `dependencies.<model>`", "", str(dependency["description"]), "", *_table(dependency, node)]
+    return "\n".join(lines) + "\n"
+
+
+def keys_reference(model: type[BaseModel]) -> str:
+    """The keys of another file that a person writes, in Markdown: one table for each mapping in it."""
+    schema = _tidied(model.model_json_schema())
+    lines = ["## Top level", "", *_table(schema, schema)]
+    for name, section in schema["properties"].items():
+        for title, below in _sections(name, section, schema):
+            if below.get("properties"):
+                lines += ["", f"## `{title}`", "", str(below.get("description", "")), "", *_table(below, schema)]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,1 @@
+"""One-time jobs: a configuration file becomes the runs of a backfill, and a Kubernetes Job that starts them. Pure."""
