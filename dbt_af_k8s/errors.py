@@ -1,8 +1,14 @@
 """One error tree, and `Issue`: a problem told as where, what, and how to mend it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
+
+#: Longest piece of a user's text that a message repeats, in characters.
+LONGEST_QUOTE = 80
+#: So many nodes are told one by one when they all have the same problem; of more, only so many are named.
+MOST_ALIKE = 3
 
 
 class Severity(StrEnum):
@@ -49,6 +55,30 @@ def issue_order(issue: Issue) -> tuple[str, ...]:
     return (issue.severity.value, *where, issue.code, issue.message)
 
 
+def folded(issues: Iterable[Issue]) -> tuple[Issue, ...]:
+    """The issues in order, each once, and those that say the same of many nodes as one.
+
+    That one stands at the first of its nodes and says how many there are and which come next.
+    """
+    alike: dict[tuple[str, ...], list[Issue]] = {}
+    for issue in sorted(set(issues), key=issue_order):
+        own = (issue.node is None and issue.file) or ""
+        same = (issue.severity.value, issue.code, issue.message, issue.fix, issue.key or "", own)
+        alike.setdefault(same, []).append(issue)
+    told: list[Issue] = []
+    for group in alike.values():
+        nodes = list(dict.fromkeys(issue.node for issue in group if issue.node))
+        if len(nodes) <= MOST_ALIKE:
+            told.extend(group)
+            continue
+        others = ", ".join(f"`{node}`" for node in nodes[1 : MOST_ALIKE + 1])
+        more = len(nodes) - 1 - MOST_ALIKE
+        rest = f" and {more} more" if more > 0 else ""
+        message = f"{group[0].message} The same goes for {len(nodes) - 1} other nodes: {others}{rest}."
+        told.append(replace(group[0], message=message))
+    return tuple(sorted(told, key=issue_order))
+
+
 def error(
     code: str, message: str, fix: str, *, file: str | None = None, node: str | None = None, key: str | None = None
 ) -> Issue:
@@ -61,6 +91,21 @@ def warning(
 ) -> Issue:
     """Make an issue of severity warning."""
     return Issue(Severity.WARNING, code, message, fix, file, node, key)
+
+
+def quoted(text: str) -> str:
+    """A user's text for a message: in quotes, on one line, and cut when it is long."""
+    cut = text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
+
+
+def name_of_file(path: Path, project_dir: Path) -> str:
+    """How messages call a file: relative to the project where it lies inside, with forward slashes."""
+    try:
+        name = path.resolve().relative_to(project_dir.resolve()).as_posix()
+    except (OSError, ValueError):
+        name = path.as_posix()
+    return name if name.isprintable() else quoted(name)
 
 
 class DbtAfK8sError(Exception):

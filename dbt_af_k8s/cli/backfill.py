@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.options import (
+    HERE,
+    ConfigFile,
+    Format,
+    ManifestFile,
+    ProfilesDir,
+    ProjectDir,
+    Target,
+    TextOrJson,
+    Where,
+)
 from dbt_af_k8s.cli.terminal import console, counted, safe, table, write_json
 from dbt_af_k8s.cli.waits import shown
 from dbt_af_k8s.errors import FormError, UsageError
@@ -18,13 +28,6 @@ if TYPE_CHECKING:
 _MOST_CHUNKS = 12
 #: Fields of the form in messages, and the options that fill them.
 _OPTIONS = {"start_dttm": "--from", "end_dttm": "--to", "models:": "--models:", "models cannot": "--models cannot"}
-
-
-class Format(StrEnum):
-    """How the backfill is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Chunk(StrEnum):
@@ -59,7 +62,7 @@ def backfill_plan(
     target: Target = None,
     manifest: ManifestFile = None,
     config: ConfigFile = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Show what a backfill of a domain would do: its chunks, its tasks in order, and what would have to go first.
 

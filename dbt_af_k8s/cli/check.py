@@ -1,11 +1,20 @@
 """`dbt-af-k8s check`: everything that is wrong with the project, at once."""
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.options import (
+    HERE,
+    ConfigFile,
+    Format,
+    ManifestFile,
+    ProfilesDir,
+    ProjectDir,
+    Target,
+    TextOrJson,
+    Where,
+)
 from dbt_af_k8s.cli.stale import stale_manifest
 from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, write_json
 from dbt_af_k8s.errors import Issue, ProjectError
@@ -14,20 +23,13 @@ if TYPE_CHECKING:
     from dbt_af_k8s.plan.build import Build
 
 
-class Format(StrEnum):
-    """How the findings are written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def check(
     project_dir: ProjectDir = HERE,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
     manifest: ManifestFile = None,
     config: ConfigFile = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Find everything wrong with the project at once: where, why, and how to mend it.
 

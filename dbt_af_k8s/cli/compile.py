@@ -2,12 +2,21 @@
 
 import os
 import time
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.options import (
+    HERE,
+    ConfigFile,
+    Format,
+    ManifestFile,
+    ProfilesDir,
+    ProjectDir,
+    Target,
+    TextOrJson,
+    Where,
+)
 from dbt_af_k8s.cli.terminal import console, counted, safe, write_json
 
 if TYPE_CHECKING:
@@ -17,20 +26,13 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-class Format(StrEnum):
-    """How the outcome is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 def compile_plan(
     project_dir: ProjectDir = HERE,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
     manifest: ManifestFile = None,
     config: ConfigFile = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Write the compiled plan beside the manifest, from which DAG files load.
 

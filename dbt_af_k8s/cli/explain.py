@@ -1,23 +1,25 @@
 """`dbt-af-k8s explain NODE`: where a node went, and the rule that decided each part of it."""
 
 from dataclasses import asdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.options import (
+    HERE,
+    ConfigFile,
+    Format,
+    ManifestFile,
+    ProfilesDir,
+    ProjectDir,
+    Target,
+    TextOrJson,
+    Where,
+)
 from dbt_af_k8s.cli.terminal import console, issue_lines, safe, table, write_json
 
 if TYPE_CHECKING:
     from dbt_af_k8s.plan.explain import Explanation
-
-
-class Format(StrEnum):
-    """How the explanation is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def explain(
@@ -27,7 +29,7 @@ def explain(
     target: Target = None,
     manifest: ManifestFile = None,
     config: ConfigFile = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Say where a node went and why: domain, schedule, DAG, target, waits and tests, each with its rule."""
     from dbt_af_k8s.plan.explain import explain as explain_node

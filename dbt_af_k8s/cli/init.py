@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dbt_af_k8s.cli.init_files import EXAMPLE, dag_file, settings_file
-from dbt_af_k8s.cli.options import HERE, ProjectDir
+from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson
 from dbt_af_k8s.cli.terminal import console, safe, write_json
 from dbt_af_k8s.errors import UsageError
 
@@ -16,13 +16,6 @@ class Runner(StrEnum):
     """Where dbt can run."""
 
     LOCAL = "local"
-
-
-class Format(StrEnum):
-    """How it is told what was written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def init(
@@ -35,7 +28,7 @@ def init(
         Path | None,
         typer.Option("--dags-dir", help="Folder of the DAG file. Default: dags/ in the project.", metavar="DIR"),
     ] = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Write the settings and the one-line DAG file of a project.
 

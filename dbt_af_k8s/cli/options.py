@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,16 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="Settings. Default: the project's dbt_af_k8s.yml, if any.", metavar="FILE"),
 ]
+
+
+class Format(StrEnum):
+    """How a command writes what it found: for people, or for machines."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+TextOrJson = Annotated[Format, typer.Option("--format", help="For people or for machines.")]
 
 HERE = Path()
 

@@ -1,24 +1,12 @@
 """`dbt-af-k8s package install`: our dbt package, with the maintenance macros, into a dbt project."""
 
-from enum import StrEnum
-from typing import Annotated
-
-import typer
-
-from dbt_af_k8s.cli.options import HERE, ProjectDir
+from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson
 from dbt_af_k8s.cli.terminal import console, safe, write_json
-
-
-class Format(StrEnum):
-    """How it is told what was done."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def package_install(
     project_dir: ProjectDir = HERE,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Put the maintenance macros into the project's packages folder, or bring them up to date.
 

@@ -6,13 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.options import HERE, ConfigFile, Format, ManifestFile, ProfilesDir, ProjectDir, Target, Where
 from dbt_af_k8s.cli.terminal import console, counted, safe, table, write_json
 from dbt_af_k8s.errors import UsageError
 
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
 _DEFAULT_POOL = "default_pool"
 #: Last letters of what Airflow said that are told.
 _MOST_TOLD = 2000
-
-
-class Format(StrEnum):
-    """How the pools are written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def pools(

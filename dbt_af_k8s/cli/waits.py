@@ -1,25 +1,27 @@
 """`dbt-af-k8s waits DAG_ID`: which runs of other DAGs a run waits for, by the calendar alone."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dbt_af_k8s.cli.dags import dag_named
-from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
+from dbt_af_k8s.cli.options import (
+    HERE,
+    ConfigFile,
+    Format,
+    ManifestFile,
+    ProfilesDir,
+    ProjectDir,
+    Target,
+    TextOrJson,
+    Where,
+)
 from dbt_af_k8s.cli.terminal import console, counted, safe, table, write_json
 
 if TYPE_CHECKING:
     from dbt_af_k8s.plan.values import DagPlan, TaskPlan, WaitsFor
     from dbt_af_k8s.schedule.values import Interval
-
-
-class Format(StrEnum):
-    """How the runs are written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def waits(
@@ -40,7 +42,7 @@ def waits(
     target: Target = None,
     manifest: ManifestFile = None,
     config: ConfigFile = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Say which runs of other DAGs a run waits for.
 

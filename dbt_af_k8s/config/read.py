@@ -7,10 +7,9 @@ from dbt_af_k8s.config.dbt_project import DbtProjectFile, parse_dbt_project
 from dbt_af_k8s.config.parse import parse_config
 from dbt_af_k8s.config.profiles import parse_profile
 from dbt_af_k8s.config.settings import Profile
-from dbt_af_k8s.config.wording import quoted
 from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.config.yaml_text import MOST_BYTES, YamlFile, duplicate_errors, load_yaml
-from dbt_af_k8s.errors import Issue, ProjectError, error, warning
+from dbt_af_k8s.errors import Issue, ProjectError, error, name_of_file, quoted, warning
 
 #: Name of the settings file; the second spelling is taken as well.
 SETTINGS_FILES = ("dbt_af_k8s.yml", "dbt_af_k8s.yaml")
@@ -158,12 +157,3 @@ def _yaml(path: Path, file: str, *, missing: str, fix: str) -> YamlFile:
         message = f"The file cannot be read: {reason.lower()}."
         raise ProjectError([error("file-unreadable", message, fix, file=file)]) from None
     return load_yaml(data, file=file)
-
-
-def name_of_file(path: Path, project_dir: Path) -> str:
-    """How messages call a file: relative to the project where it lies inside, with forward slashes."""
-    try:
-        name = path.resolve().relative_to(project_dir.resolve()).as_posix()
-    except (OSError, ValueError):
-        name = path.as_posix()
-    return name if name.isprintable() else quoted(name)

@@ -5,16 +5,11 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Any
 
-#: Longest piece of a user's text that a message repeats, in characters.
-_LONGEST = 80
+from dbt_af_k8s.errors import LONGEST_QUOTE
+from dbt_af_k8s.errors import quoted as quoted
+
 #: Most names that a message lists.
 _MOST_NAMES = 20
-
-
-def quoted(text: str) -> str:
-    """A user's text for a message: in quotes, on one line, and cut when it is long."""
-    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
 
 
 def listed(names: Iterable[str]) -> str:
@@ -64,4 +59,4 @@ def shown(value: Any) -> str:
 
 
 def _plain(name: str) -> str:
-    return name if name.isprintable() and len(name) <= _LONGEST else quoted(name)[1:-1]
+    return name if name.isprintable() and len(name) <= LONGEST_QUOTE else quoted(name)[1:-1]

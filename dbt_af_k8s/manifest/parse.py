@@ -5,7 +5,7 @@ import re
 
 from pydantic import ValidationError
 
-from dbt_af_k8s.errors import Issue, ProjectError, error, warning
+from dbt_af_k8s.errors import Issue, ProjectError, error, quoted, warning
 from dbt_af_k8s.manifest.dbt_json import JsonHead, JsonManifest, JsonMetadata
 from dbt_af_k8s.manifest.entries import (
     exposure_of,
@@ -16,7 +16,7 @@ from dbt_af_k8s.manifest.entries import (
     project_name_of,
     source_of,
 )
-from dbt_af_k8s.manifest.problems import WRITE_AGAIN, field_problems, json_problem, quoted
+from dbt_af_k8s.manifest.problems import WRITE_AGAIN, field_problems, json_problem
 from dbt_af_k8s.manifest.values import Exposure, Manifest, Node, Source
 
 #: Manifest schemas that this reader was written for: dbt 1.6, 1.7, 1.8 to 1.11, and dbt Fusion.

@@ -6,14 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.errors import Issue, error, quoted
 
 #: How to get a good manifest: the fix of nearly every problem here.
 WRITE_AGAIN = "Run `dbt parse` in the project to write it again, or name another file with --manifest."
 #: Wrong fields told one by one; a file with more is not a manifest that somebody mends by hand.
 MOST_TOLD = 50
-#: Longest piece of the file's text that a message repeats, in characters.
-_LONGEST = 80
 _PLACE = re.compile(r" at line (\d+) column (\d+)$")
 _WANTED = {
     "dict_type": "an object",
@@ -26,12 +24,6 @@ _WANTED = {
 _UNION_BRANCHES = ("str", "int", "float")
 #: Parts of the manifest whose entries are nodes, so that a problem can name the node.
 _PARTS_OF_NODES = frozenset({"nodes", "sources", "exposures", "disabled"})
-
-
-def quoted(text: str) -> str:
-    """A text of the file for a message: in quotes, on one line, and cut when it is long."""
-    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
 
 
 def kind_of(value: Any) -> str:

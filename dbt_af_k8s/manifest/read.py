@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dbt_af_k8s.errors import Issue, ProjectError, error
+from dbt_af_k8s.errors import Issue, ProjectError, error, name_of_file
 from dbt_af_k8s.manifest.parse import parse_manifest
-from dbt_af_k8s.manifest.problems import WRITE_AGAIN, quoted
+from dbt_af_k8s.manifest.problems import WRITE_AGAIN
 from dbt_af_k8s.manifest.values import Manifest
 
 _WRITE = WRITE_AGAIN.replace("write it again", "write it")
@@ -40,12 +40,3 @@ def _bytes(path: Path, file: str) -> bytes:
 
 def _unreadable(reason: str, file: str) -> Issue:
     return error("manifest-unreadable", f"The manifest cannot be read: {reason}.", _WRITE, file=file)
-
-
-def name_of_file(path: Path, project_dir: Path) -> str:
-    """How messages call a file: relative to the project where it lies inside, with forward slashes."""
-    try:
-        name = path.resolve().relative_to(project_dir.resolve()).as_posix()
-    except (OSError, ValueError):
-        name = path.as_posix()
-    return name if name.isprintable() else quoted(name)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dbt_af_k8s.errors import Issue, issue_order
+from dbt_af_k8s.errors import Issue, folded
 from dbt_af_k8s.names import IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
@@ -18,8 +18,9 @@ from dbt_af_k8s.plan.passes.make_dags import make_dags
 from dbt_af_k8s.plan.passes.project_checks import project_issues
 from dbt_af_k8s.plan.passes.refresh import decide_refreshes
 from dbt_af_k8s.plan.passes.run_model import run_model_dag
+from dbt_af_k8s.plan.passes.runner_checks import runner_faults, without_selection_dag
+from dbt_af_k8s.plan.passes.shelve_tests import TestShelf
 from dbt_af_k8s.plan.passes.tell import with_callbacks
-from dbt_af_k8s.plan.passes.test_tasks import TestShelf
 from dbt_af_k8s.plan.values import DagPlan, Plan
 from dbt_af_k8s.schedule.values import Schedule
 
@@ -68,9 +69,17 @@ def build(inputs: PlanInputs) -> Build:
     issues += refreshes.issues
     connector = Connector(inputs.manifest, decisions, layout, left_out)
     dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
+    faults = runner_faults(inputs, dags)
+    if faults:
+        issues += [issue for found in faults.values() for issue in found]
+        broken = {
+            domain: folded((*broken.get(domain, ()), *faults.get(domain, ()))) for domain in sorted({*broken, *faults})
+        }
+        dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
     if inputs.settings.dags.task_ids == "dbt_af":
         dags = as_dbt_af(dags, decisions)
-    dags = (*dags, *(run_model_dag(inputs, dag_ids) if dags else ()))
+    by_hand, found = without_selection_dag(inputs, run_model_dag(inputs, dag_ids) if dags else ())
+    dags, issues = (*dags, *by_hand), [*issues, *found]
     dags = tuple(with_callbacks(inputs, dag) for dag in sorted(dags, key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
@@ -81,7 +90,7 @@ def build(inputs: PlanInputs) -> Build:
         dbt_version=inputs.manifest.dbt_version,
         dags=dags,
         left_out=left_out_entries(inputs, planned, reasons),
-        issues=tuple(sorted(set(issues), key=issue_order)),
+        issues=folded(issues),
         pools=_pools(inputs, dags),
     )
     return Build(inputs, decisions, layout, plan)
@@ -106,7 +115,7 @@ def _broken_domains(issues: list[Issue], decisions: Decisions) -> Mapping[str, t
         if issue.is_error and issue.node is not None:
             for domain in _domains_of(issue.node, decisions):
                 found.setdefault(domain, []).append(issue)
-    return {domain: tuple(sorted(set(found[domain]), key=issue_order)) for domain in sorted(found)}
+    return {domain: folded(found[domain]) for domain in sorted(found)}
 
 
 def _domains_of(node: str, decisions: Decisions) -> tuple[str, ...]:

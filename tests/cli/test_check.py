@@ -41,9 +41,18 @@ def test_same_fault_in_many_places_is_told_once(shop: Shop) -> None:
         shop.model(f"m{number}", folder="a", schedule="@dialy")
     result = shop.write().run("check")
     assert result.stdout.count("→") == 1
-    assert result.stdout.count("  at models/a/m") == 6
-    assert "and 4 more places" in result.stdout
-    assert "10 errors" in result.stdout
+    assert result.stdout.count("  at models/a/m") == 1
+    assert "The same goes for 9 other nodes: `model.shop.m1`," in " ".join(result.stdout.split())
+    assert result.stdout.endswith("1 error\n")
+
+
+def test_same_fault_in_a_few_places_names_each(shop: Shop) -> None:
+    for number in range(3):
+        shop.model(f"m{number}", folder="a", schedule="@dialy")
+    result = shop.write().run("check")
+    assert result.stdout.count("→") == 1
+    assert result.stdout.count("  at models/a/m") == 3
+    assert result.stdout.endswith("3 errors\n")
 
 
 def test_warnings_alone_are_fine(shop: Shop) -> None:

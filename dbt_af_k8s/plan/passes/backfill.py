@@ -9,7 +9,7 @@ from dbt_af_k8s.plan.passes.connect import Connector
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
 from dbt_af_k8s.plan.passes.layout import DagLayout, claim_dag_id, collect, lay_out_dag
 from dbt_af_k8s.plan.passes.make_tasks import make_tasks
-from dbt_af_k8s.plan.passes.test_tasks import TestShelf
+from dbt_af_k8s.plan.passes.shelve_tests import TestShelf
 from dbt_af_k8s.plan.values import Control, DagKind, FormField, TaskKind, TaskPlan
 from dbt_af_k8s.route.runners import choose_runner
 from dbt_af_k8s.route.targets import TargetChoice

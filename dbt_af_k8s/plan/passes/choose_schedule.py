@@ -6,7 +6,7 @@ from dbt_af_k8s.config.settings import NodeSettings, ScheduleSettings
 from dbt_af_k8s.errors import Issue, error
 from dbt_af_k8s.manifest.values import Node
 from dbt_af_k8s.plan.inputs import PlanInputs
-from dbt_af_k8s.schedule.parse import ScheduleError, parse_schedule
+from dbt_af_k8s.schedule.parse import ScheduleError, named_schedule_errors, parse_schedule
 from dbt_af_k8s.schedule.values import Schedule
 
 
@@ -40,10 +40,8 @@ class ScheduleBook:
             default = ScheduleChoice(
                 parse_schedule(ScheduleSettings().default, timezone=self._timezone), default.because
             )
-        for named in self._settings.named:
-            fault = self._read(named.name, 0, "minute", "").fault
-            if fault is not None:
-                faults.append(_settings_issue(fault, f"schedules.{named.name}.cron", inputs.settings_file))
+        for wrong in named_schedule_errors(self._settings.named, self._timezone):
+            faults.append(_settings_issue(wrong, wrong.key, inputs.settings_file))
         for key, text in (
             ("freshness.schedule", inputs.settings.freshness.schedule),
             ("maintenance.schedule", inputs.settings.maintenance.schedule),

@@ -15,7 +15,7 @@ from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.choose_schedule import ScheduleBook, ScheduleChoice
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision, decide_source
 from dbt_af_k8s.route.kinds import runs_only_python
-from dbt_af_k8s.route.runners import RunnerChoice, choose_runner
+from dbt_af_k8s.route.runners import RunnerChoice, Work, can_do, choose_runner
 from dbt_af_k8s.route.targets import TargetChoice, TargetQuestion, choose_target
 
 
@@ -122,7 +122,7 @@ def _decide_node(inputs: PlanInputs, node: Node, home: _Home) -> tuple[NodeDecis
     target = choose_target(question)
     runner = choose_runner(target.target, inputs.settings.runners)
     problem, left_out = _judge_target(inputs, node, target)
-    if left_out is None and runner.rule.runner != "local" and problem is None:
+    if left_out is None and problem is None and not can_do(runner.rule.runner, Work.NODES):
         left_out = f"runner `{runner.rule.runner}` of target `{target.target}` is not supported yet"
     decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out)
     problems = [problem] if problem else []
@@ -145,6 +145,8 @@ def _judge_target(inputs: PlanInputs, node: Node, choice: TargetChoice) -> tuple
     if choice.target is None or not inputs.profile.found:
         return None, None
     if choice.target not in types:
+        if choice.target in _settings_targets(inputs):
+            return None, None  # told once, at the settings, and no DAG is made
         close = get_close_matches(choice.target, types, 1)
         guess = f"Did you mean `{close[0]}`? " if close else ""
         known = ", ".join(f"`{name}`" for name in types) or "none"
@@ -158,6 +160,11 @@ def _judge_target(inputs: PlanInputs, node: Node, choice: TargetChoice) -> tuple
         fix = "Give this SQL node a warehouse target, with `dbt_target` or by the settings' `targets`."
         return error("sql-on-python-target", message, fix, file=node.file, node=node.unique_id), None
     return None, f"targets of type `{kind}` are not supported yet"
+
+
+def _settings_targets(inputs: PlanInputs) -> tuple[str | None, ...]:
+    targets = inputs.settings.targets
+    return (inputs.target, targets.default, targets.tests, targets.maintenance, targets.backfill)
 
 
 def _why_no_test(inputs: PlanInputs, placement: Placement, nodes: Mapping[str, NodeDecision]) -> str | None:

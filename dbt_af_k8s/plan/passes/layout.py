@@ -13,7 +13,7 @@ from dbt_af_k8s.manifest.values import Node
 from dbt_af_k8s.names import IdBook, legal_id, node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
-from dbt_af_k8s.plan.passes.test_tasks import TestShelf, TestTask, group_tests, single_test
+from dbt_af_k8s.plan.passes.shelve_tests import TestShelf, TestTask, group_tests, single_test
 from dbt_af_k8s.plan.values import DagKind
 from dbt_af_k8s.schedule.values import Schedule
 

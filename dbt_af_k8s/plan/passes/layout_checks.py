@@ -10,7 +10,7 @@ from dbt_af_k8s.plan.passes.choose_schedule import ScheduleBook
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision
 from dbt_af_k8s.plan.passes.layout import DagLayout, SourceTasks, claim_dag_id, claim_done, name_of
-from dbt_af_k8s.plan.passes.test_tasks import TestShelf, group_tests, single_test
+from dbt_af_k8s.plan.passes.shelve_tests import TestShelf, group_tests, single_test
 from dbt_af_k8s.plan.values import DagKind
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.parse import parse_schedule

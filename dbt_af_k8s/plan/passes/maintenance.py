@@ -15,6 +15,7 @@ from dbt_af_k8s.plan.passes.dbt_task import node_task, selection_of
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
 from dbt_af_k8s.plan.passes.layout import DagLayout, Layout, claim_dag_id, name_of
 from dbt_af_k8s.plan.values import DagKind, TaskKind, TaskPlan, TaskRef
+from dbt_af_k8s.route.runners import choose_runner
 from dbt_af_k8s.route.targets import TargetChoice
 
 
@@ -119,7 +120,8 @@ def builders(layout: Layout, backfills: Sequence[DagLayout]) -> Mapping[str, tup
 def _task(
     inputs: PlanInputs, decisions: Decisions, decision: NodeDecision, operation: MaintenanceOperation, task_id: str
 ) -> TaskPlan:
-    routed = replace(decision, target=maintenance_target(inputs, decision))
+    target = maintenance_target(inputs, decision)
+    routed = replace(decision, target=target, runner=choose_runner(target.target, inputs.settings.runners))
     fields = fields_of(inputs, routed, kind=TaskKind.MAINTENANCE)
     invocation = DbtInvocation(
         verb="run-operation",

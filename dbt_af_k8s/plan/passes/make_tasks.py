@@ -13,7 +13,7 @@ from dbt_af_k8s.plan.passes.dbt_task import dbt_task, freshness_task
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, NodeTasks, SourceTasks
 from dbt_af_k8s.plan.passes.refresh import Refresh, refresh_drafts
-from dbt_af_k8s.plan.passes.test_tasks import TestTask
+from dbt_af_k8s.plan.passes.shelve_tests import TestTask
 from dbt_af_k8s.plan.values import TaskKind, TaskPlan, WaitsFor
 
 

@@ -1,0 +1,74 @@
+"""Tasks whose runner cannot do what they are there for: told by `check`, before Airflow would meet them."""
+
+from collections.abc import Mapping, Sequence
+
+from dbt_af_k8s.errors import Issue, error, warning
+from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan
+from dbt_af_k8s.route.runners import Work, can_do
+
+_WORK_OF_DAG: Mapping[DagKind, Work] = {
+    DagKind.BACKFILL: Work.BACKFILL,
+    DagKind.MAINTENANCE: Work.MAINTENANCE,
+    DagKind.RUN_MODEL: Work.SELECTION,
+}
+#: How to go without that work. A gate stands in a domain's own DAG and goes by a setting of its own.
+_WAY_OUT: Mapping[Work, str] = {
+    Work.NODES: "exclude those nodes",
+    Work.BACKFILL: "name another one in `targets.backfill` or the node's `bf_cluster`, or leave `backfill` out of "
+    "`dags.kinds`",
+    Work.MAINTENANCE: "name another one in `targets.maintenance`, or leave `maintenance` out of `dags.kinds`",
+    Work.FRESHNESS: "name another one in the source's `dbt_target`, or set `freshness.gate` to false and leave "
+    "`freshness` out of `dags.kinds`",
+    Work.SELECTION: "name another one in `targets.default`, or leave `run_model` out of `dags.kinds`",
+}
+
+
+def runner_faults(inputs: PlanInputs, dags: Sequence[DagPlan]) -> Mapping[str, tuple[Issue, ...]]:
+    """By domain: the tasks that would be given to a runner which cannot do them, one error for each DAG and target."""
+    found: dict[str, list[Issue]] = {}
+    for dag in dags:
+        asked: dict[tuple[str, str, Work], list[TaskPlan]] = {}
+        for task in dag.tasks:
+            work = _work(dag, task)
+            if task.dbt is not None and task.runner and not can_do(task.runner, work):
+                asked.setdefault((task.target or "default", task.runner, work), []).append(task)
+        for (target, runner, work), tasks in sorted(asked.items()):
+            message = (
+                f"{_told(tasks)} of DAG `{dag.dag_id}` {'run' if len(tasks) > 1 else 'runs'} on target `{target}`, "
+                f"whose row of `runners` says `{runner}`; that runner does not do {work} yet."
+            )
+            issue = error(
+                "runner-cannot",
+                message,
+                f"Give target `{target}` the runner `local`, {_WAY_OUT[work]}.",
+                file=inputs.settings_file,
+                node=next((node for task in tasks for node in task.nodes), None),
+                key="runners",
+            )
+            found.setdefault(dag.domain, []).append(issue)
+    return {domain: tuple(found[domain]) for domain in sorted(found)}
+
+
+def without_selection_dag(inputs: PlanInputs, dags: Sequence[DagPlan]) -> tuple[tuple[DagPlan, ...], tuple[Issue, ...]]:
+    """The DAGs that run a selection, but for those whose runner cannot; these are told, and nothing else is missing."""
+    faults = runner_faults(inputs, dags)
+    kept = tuple(dag for dag in dags if dag.domain not in faults)
+    told = (issue for issues in faults.values() for issue in issues)
+    return kept, tuple(
+        warning(issue.code, f"{issue.message} The DAG is left out.", issue.fix, file=issue.file, key=issue.key)
+        for issue in told
+    )
+
+
+def _work(dag: DagPlan, task: TaskPlan) -> Work:
+    if task.kind is TaskKind.FRESHNESS:
+        return Work.FRESHNESS
+    return _WORK_OF_DAG.get(dag.kind, Work.NODES)
+
+
+def _told(tasks: Sequence[TaskPlan]) -> str:
+    if len(tasks) == 1:
+        return f"Task `{tasks[0].task_id}`"
+    more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
+    return f"{len(tasks)} tasks ({', '.join(f'`{task.task_id}`' for task in tasks[:3])}{more})"
