@@ -4,7 +4,8 @@ The child process of `dbt-af-k8s run`: `python -m dbt_af_k8s.airflow.run_here JO
 file JOB and writes one event as JSON per line on stdout; whatever Airflow, dbt and the tasks write goes to the file
 LOG. The caller sets AIRFLOW_HOME, the metadata database and `JOB_VARIABLE`; this process touches no other Airflow.
 
-Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "slices", "runs": [{"dag_id", "start", "end"}]}`. Wait tasks
+Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "manifest", "config", "target", "slices",
+"runs": [{"dag_id", "start", "end"}]}`; what was named when planning is named again for tasks that plan. Wait tasks
 are marked as done: the caller has put the runs in order, or passes the waits over knowingly. So are refreshes, and
 there are no callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
 `dag-started` (`start`, `end`, `tasks`), `task-started` (`task_id`), `task-done` (`task_id`, `state`, `seconds`,
@@ -32,6 +33,7 @@ from dbt_af_k8s.airflow.interval import END_FIELD, START_FIELD
 from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.plan.codec import plan_from_dict
+from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan
 from dbt_af_k8s.schedule.values import Interval
 
@@ -50,6 +52,7 @@ class Job:
 
     dags: Mapping[str, DagPlan]
     project: DbtProject
+    request: PlanRequest
     runs: tuple[tuple[str, Interval], ...]
 
 
@@ -168,17 +171,27 @@ def main() -> None:
 def read_job(path: Path) -> Job:
     """The job that the caller wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    profiles_dir, slices = data["profiles_dir"], data.get("slices")
+    project = DbtProject(Path(data["project_dir"]), _path(data, "profiles_dir"), _path(data, "slices"))
     return Job(
         dags={dag.dag_id: _in_private(dag) for dag in plan_from_dict(data["plan"]).dags},
-        project=DbtProject(
-            Path(data["project_dir"]), Path(profiles_dir) if profiles_dir else None, Path(slices) if slices else None
+        project=project,
+        request=PlanRequest(
+            project_dir=project.project_dir,
+            manifest=_path(data, "manifest"),
+            profiles_dir=project.profiles_dir,
+            target=data.get("target"),
+            config=_path(data, "config"),
         ),
         runs=tuple(
             (run["dag_id"], Interval(datetime.fromisoformat(run["start"]), datetime.fromisoformat(run["end"])))
             for run in data["runs"]
         ),
     )
+
+
+def _path(data: Mapping[str, Any], key: str) -> Path | None:
+    value = data.get(key)
+    return Path(value) if value else None
 
 
 def _in_private(dag: DagPlan) -> DagPlan:
@@ -189,7 +202,7 @@ def _in_private(dag: DagPlan) -> DagPlan:
 def dags_of_job() -> dict[str, DAG]:
     """The DAG that runs now, for the one file of the private DAG folder."""
     job, dag_id = read_job(Path(os.environ[JOB_VARIABLE])), os.environ[DAG_VARIABLE]
-    return {dag_id: emit_dag(job.dags[dag_id], job.project)}
+    return {dag_id: emit_dag(job.dags[dag_id], job.project, job.request)}
 
 
 def run_job(job: Job, events: Events) -> bool:
@@ -203,7 +216,7 @@ def run_job(job: Job, events: Events) -> bool:
 def _run(job: Job, dag_id: str, interval: Interval, events: Events) -> bool:
     """Run one DAG for one interval. Its waits are marked as done without a look, and it refreshes nothing."""
     os.environ[DAG_VARIABLE] = dag_id
-    dag = emit_dag(job.dags[dag_id], job.project)
+    dag = emit_dag(job.dags[dag_id], job.project, job.request)
     left = {
         task.task_id: "passed-over" if task.waits_for else "not-refreshed"
         for task in job.dags[dag_id].tasks

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ from dbt_af_k8s.errors import UsageError
 if TYPE_CHECKING:
     from dbt_af_k8s.cli.run_home import PrivateHome
     from dbt_af_k8s.cli.run_order import RunStep
+    from dbt_af_k8s.plan.request import PlanRequest
     from dbt_af_k8s.plan.values import DagPlan, Plan
     from dbt_af_k8s.schedule.values import Interval
 
@@ -126,9 +128,36 @@ def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "Privat
     return report.succeeded
 
 
-def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, Any]:
-    """The job of `dbt_af_k8s.airflow.run_here`: only the DAGs that run, and no task with retries."""
+def job_of(request: "PlanRequest", plan: "Plan", slices: Path | None, steps: tuple["RunStep", ...]) -> dict[str, Any]:
+    """The job of `dbt_af_k8s.airflow.run_here`: this plan, made by this request, in these steps."""
     from dbt_af_k8s.plan.codec import plan_to_dict
+
+    if request.config is not None and not isinstance(request.config, Path):
+        raise TypeError("settings made in Python cannot be handed to another process")
+    paths = {
+        "project_dir": request.project_dir,
+        "profiles_dir": request.profiles_dir,
+        "manifest": request.manifest,
+        "config": request.config,
+        "slices": slices,
+    }
+    return {
+        "plan": plan_to_dict(plan),
+        **{name: str(path) if path else None for name, path in paths.items()},
+        "target": request.target,
+        "runs": [
+            {
+                "dag_id": step.dag_id,
+                "start": step.interval.start.isoformat(),
+                "end": step.interval.end.isoformat(),
+            }
+            for step in steps
+        ],
+    }
+
+
+def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, Any]:
+    """Only the DAGs that run, and no task with retries."""
     from dbt_af_k8s.plan.store import load_dags
 
     wanted = {step.dag_id for step in steps}
@@ -139,17 +168,4 @@ def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, 
     )
     request = where.request()
     slices = load_dags(request, os.environ, only="").slices
-    return {
-        "plan": plan_to_dict(replace(plan, dags=dags, left_out=(), issues=())),
-        "project_dir": str(request.project_dir),
-        "profiles_dir": str(request.profiles_dir) if request.profiles_dir else None,
-        "slices": str(slices) if slices else None,
-        "runs": [
-            {
-                "dag_id": step.dag_id,
-                "start": step.interval.start.isoformat(),
-                "end": step.interval.end.isoformat(),
-            }
-            for step in steps
-        ],
-    }
+    return job_of(request, replace(plan, dags=dags, left_out=(), issues=()), slices, steps)

@@ -7,6 +7,7 @@ from dbt_af_k8s.errors import Issue, folded
 from dbt_af_k8s.names import IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
+from dbt_af_k8s.plan.passes.catchup_checks import stalled_catchups
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
 from dbt_af_k8s.plan.passes.dbt_af_ids import as_dbt_af
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
@@ -76,6 +77,7 @@ def build(inputs: PlanInputs) -> Build:
             domain: folded((*broken.get(domain, ()), *faults.get(domain, ()))) for domain in sorted({*broken, *faults})
         }
         dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
+    issues += stalled_catchups(inputs, dags)
     if inputs.settings.dags.task_ids == "dbt_af":
         dags = as_dbt_af(dags, decisions)
     by_hand, found = without_selection_dag(inputs, run_model_dag(inputs, dag_ids) if dags else ())

@@ -1,4 +1,7 @@
-"""`dbt-af-k8s run` tells nobody: it calls no callbacks, refreshes nothing and sends no artefacts."""
+"""`dbt-af-k8s run` tells nobody: it calls no callbacks, refreshes nothing and sends no artefacts.
+
+And tasks that plan (a backfill reads its form) plan what the command line named, not what lies in the project.
+"""
 
 import json
 import os
@@ -8,11 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from shop_on_disk import Shop
 
 from dbt_af_k8s.airflow.run_here import DAG_FILE, DAG_VARIABLE, JOB_VARIABLE
+from dbt_af_k8s.cli.options import Where
+from dbt_af_k8s.cli.run import job_of
 from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
-from dbt_af_k8s.plan.codec import plan_to_dict
-from dbt_af_k8s.plan.values import ArtifactsPlan, DagKind, DagPlan, Plan, RefreshPlan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.passes.backfill import FORM
+from dbt_af_k8s.plan.values import ArtifactsPlan, Control, DagKind, DagPlan, Plan, RefreshPlan, TaskKind, TaskPlan
 
 pytestmark = pytest.mark.airflow
 
@@ -39,13 +45,39 @@ DAG = DagPlan(
 )
 
 
-def test_a_run_here_tells_nobody(dag_test_lab, tmp_path):
+#: A backfill without its dbt tasks: it reads its form, finds the nodes that it selects, and ends.
+BACKFILL = DagPlan(
+    dag_id="sales__backfill",
+    kind=DagKind.BACKFILL,
+    domain="sales",
+    schedule=None,
+    schedule_name="@manual",
+    timezone="UTC",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    form=FORM,
+    tasks=(
+        TaskPlan("choose", TaskKind.ENDPOINT, control=Control.BACKFILL_CHOOSE),
+        TaskPlan("orders", TaskKind.ENDPOINT, nodes=("model.shop.orders",), upstream=("choose",)),
+    ),
+)
+
+
+def test_a_run_here_tells_nobody_and_plans_what_was_named(dag_test_lab, tmp_path):
+    shop = Shop(tmp_path / "shop", plain=None).model("orders").write()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (shop.root / "target" / "manifest.json").rename(elsewhere / "manifest.json")
+    (shop.root / "dbt_af_k8s.yml").write_text("no_such_setting: 1\n")
+    (elsewhere / "settings.yml").write_text("dags: {prefix: ''}\n")
     job, log, dags = tmp_path / "job.json", tmp_path / "log", tmp_path / "dags"
     dags.mkdir()
     (dags / "run_here_dags.py").write_text(DAG_FILE)
-    run = {"dag_id": "sales__daily", "start": "2026-01-02T00:00:00+00:00", "end": "2026-01-03T00:00:00+00:00"}
-    plan = plan_to_dict(Plan("shop", "0" * 64, "1.11.16", (DAG,)))
-    job.write_text(json.dumps({"plan": plan, "project_dir": str(tmp_path), "profiles_dir": None, "runs": [run]}))
+    day = {"start": "2026-01-02T00:00:00+00:00", "end": "2026-01-03T00:00:00+00:00"}
+    plan = Plan("shop", "0" * 64, "1.11.16", (DAG, BACKFILL))
+    where = Where(shop.root, manifest=elsewhere / "manifest.json", config=elsewhere / "settings.yml")
+    made = job_of(where.request(), plan, None, ())
+    made["runs"] = [{"dag_id": dag.dag_id, **day} for dag in plan.dags]
+    job.write_text(json.dumps(made))
     environment = {
         **dag_test_lab.environment,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -57,5 +89,10 @@ def test_a_run_here_tells_nobody(dag_test_lab, tmp_path):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     states = {event["task_id"]: event["state"] for event in events if event["event"] == "task-done"}
-    assert states == {"refresh__orders": "not-refreshed", "start": "success"}, log.read_text()[-3000:]
+    assert states == {
+        "refresh__orders": "not-refreshed",
+        "start": "success",
+        "choose": "success",
+        "orders": "success",
+    }, log.read_text()[-3000:]
     assert (events[-1]["event"], events[-1]["state"]) == ("dag-done", "success")

@@ -55,6 +55,17 @@ CASES: dict[str, Case] = {
             }
         },
     ),
+    "catchup_over_a_clock_change": Case(
+        (
+            model("orders", config={"schedule": "*/15 * * * 1-5"}),
+            model("web", folder="web", config={"schedule": "*/15 * * * 1-5"}),
+            model("people", config={"schedule": "@hourly"}),
+        ),
+        {"dags": {"catchup": True, "timezone": "Europe/Berlin"}},
+    ),
+    "no_catchup_over_a_clock_change": Case(
+        (model("orders", config={"schedule": "*/15 * * * 1-5"}),), {"dags": {"timezone": "Europe/Berlin"}}
+    ),
     "runner_of_maintenance": Case(
         (model("orders", meta={"maintenance": {"vacuum_table": True}}), model("web", folder="web")),
         {**ON_PROD, "targets": {"maintenance": "prod"}},
