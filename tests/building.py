@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dbt_af_k8s.config.resolve import resolve_settings
@@ -16,7 +17,22 @@ from dbt_af_k8s.plan.values import Plan, TaskPlan
 from dbt_af_k8s.plan.verify import verify
 
 PROFILE = Profile(
-    name="shop", default_target="dev", target_types={"dev": "duckdb", "k8s": "kubernetes", "prod": "postgres"}
+    name="shop",
+    default_target="dev",
+    target_types={"dev": "duckdb", "k8s": "kubernetes", "prod": "postgres"},
+    python_targets={
+        "k8s": {"type": "kubernetes", "image_name": "shop/etl:1", "namespace": "etl"},
+    },
+)
+#: The same with targets for every kind of script.
+SCRIPTS = replace(
+    PROFILE,
+    target_types={**PROFILE.target_types, "job": "kubernetes_job", "env": "venv"},
+    python_targets={
+        **PROFILE.python_targets,
+        "job": {"type": "kubernetes_job"},
+        "env": {"type": "venv", "requirements": ["polars==1.30.0"]},
+    },
 )
 
 
@@ -33,6 +49,7 @@ def model(
     language: str = "sql",
     group: str | None = None,
     kind: str = "model",
+    script: str | None = None,
 ) -> Node:
     """A model (or seed, or snapshot) that refs others by name, unique_id or `source:name`."""
     file_name = f"{name}.{'py' if language == 'python' else 'sql'}"
@@ -53,6 +70,7 @@ def model(
         meta=meta or {},
         config={**(config or {}), "meta": dict(meta or {})},
         parents=tuple(_id(ref, package) for ref in refs),
+        script=script if script is not None else "print(1)\n" if language == "python" else "",
     )
 
 

@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
 
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator, span_text
+from dbt_af_k8s.airflow.script_run import chosen_in
 from dbt_af_k8s.dbt.run_options import term_problems
 from dbt_af_k8s.errors import DbtAfK8sError, FormError, ProjectError, UsageError
 from dbt_af_k8s.plan.backfill_form import BackfillForm, next_form, read_backfill_form, this_chain
@@ -129,13 +130,13 @@ class BackfillNodeOperator(DbtOperator):
 
     def interval(self, context: Mapping[str, Any]) -> Interval:
         """The chunk."""
-        chosen = _chosen(context, self.choose)
+        chosen = chosen_in(context, self.choose)
         return Interval(_utc(chosen["start"]), _utc(chosen["end"]))
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run dbt on what is selected, or skip."""
         interval = self.interval_or_fail(context)
-        chosen = _chosen(context, self.choose)
+        chosen = chosen_in(context, self.choose)
         wanted = chosen["nodes"]
         nodes = tuple(node for node in self.invocation.nodes if wanted is None or node.unique_id in wanted)
         if not nodes:
@@ -164,7 +165,7 @@ class BackfillNextOperator(BaseOperator):
     def execute(self, context: Any) -> None:
         """Start it, or say that all is done."""
         try:
-            chosen = _chosen(context, self.choose)
+            chosen = chosen_in(context, self.choose)
         except UsageError as error:
             raise BackfillFormError(str(error)) from None
         following = chosen["next"]
@@ -197,13 +198,6 @@ def _trigger(dag_id: str, run_id: str, form: Mapping[str, Any]) -> NoReturn:
         poke_interval=60,
         deferrable=False,
     )
-
-
-def _chosen(context: Mapping[str, Any], choose: str) -> dict[str, Any]:
-    chosen = context["ti"].xcom_pull(task_ids=choose)
-    if not isinstance(chosen, dict):
-        raise UsageError(f"The task `{choose}` has left no result in this run: clear it, and what is downstream of it.")
-    return chosen
 
 
 def _utc(text: str) -> datetime:

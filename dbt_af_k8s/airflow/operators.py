@@ -1,4 +1,4 @@
-"""The operator of each planned task: one row by what it controls, else by its kind."""
+"""The operator of each planned task: one row by what runs its script, by what it controls, else by its kind."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from dbt_af_k8s.airflow.backfill import BackfillChooseOperator, BackfillNextOper
 from dbt_af_k8s.airflow.broken import BrokenDomainOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
+from dbt_af_k8s.airflow.script_run import ScriptCalendar
 from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.errors import PlanInvariantError
@@ -41,8 +42,9 @@ def make_operator(
     task: TaskPlan, plan: DagPlan, project: DbtProject, request: PlanRequest, settings: dict[str, Any]
 ) -> BaseOperator:
     """The operator of a task. Raises `PlanInvariantError` where the plan does not say enough."""
-    make = _BY_CONTROL.get(task.control) if task.control else _BY_KIND.get(task.kind)
     asked = Asked(task, plan, project, request, settings)
+    by_runner = _BY_RUNNER.get(task.runner or "")
+    make = by_runner or (_BY_CONTROL.get(task.control) if task.control else _BY_KIND.get(task.kind))
     if make is None:
         raise asked.fault(f"has no operator for its kind {task.kind}{f', {task.control}' if task.control else ''}")
     return make(asked)
@@ -152,7 +154,34 @@ def _run_selection(asked: Asked) -> BaseOperator:
     return DbtSelectionOperator(**_dbt_arguments(asked))
 
 
+def _pod(asked: Asked) -> BaseOperator:
+    # Costs half a second and 100 MB: only a DAG with a pod pays for it.
+    from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
+
+    if asked.task.pod is None:
+        raise asked.fault("does not say which pod runs it")
+    return DbtPodOperator(pod=asked.task.pod, **_script_arguments(asked))
+
+
+def _local_process(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.local_script import DbtLocalScriptOperator
+
+    if asked.task.pod is None:
+        raise asked.fault("does not say what its process runs")
+    return DbtLocalScriptOperator(pod=asked.task.pod, **_script_arguments(asked))
+
+
+def _venv(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.venv_operator import DbtVenvOperator
+
+    if asked.task.venv is None:
+        raise asked.fault("does not say what its venv is")
+    return DbtVenvOperator(venv=asked.task.venv, **_script_arguments(asked))
+
+
 Maker = Callable[[Asked], BaseOperator]
+#: Runners of scripts. dbt itself runs by the other rows.
+_BY_RUNNER: Mapping[str, Maker] = MappingProxyType({"kubernetes": _pod, "local_process": _local_process, "venv": _venv})
 _BY_CONTROL: Mapping[Control, Maker] = MappingProxyType(
     {
         Control.BACKFILL_CHOOSE: _backfill_choose,
@@ -191,6 +220,24 @@ def _dbt_arguments(asked: Asked) -> dict[str, Any]:
         "disable_from": task.disable_from,
         "execution_timeout": None if task.timeout is None else timedelta(seconds=task.timeout),
         "artifacts": _artifacts(asked),
+        **asked.settings,
+    }
+
+
+def _script_arguments(asked: Asked) -> dict[str, Any]:
+    """What every operator takes that runs a script."""
+    task = asked.task
+    calendar = ScriptCalendar(
+        cron=asked.plan.schedule,
+        timezone=asked.plan.timezone,
+        enable_from=task.enable_from,
+        disable_from=task.disable_from,
+        choose=_choose(asked) if task.control is Control.BACKFILL_NODE else None,
+    )
+    return {
+        "task_id": task.task_id,
+        "calendar": calendar,
+        "execution_timeout": None if task.timeout is None else timedelta(seconds=task.timeout),
         **asked.settings,
     }
 

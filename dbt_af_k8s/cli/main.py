@@ -23,6 +23,7 @@ from dbt_af_k8s.cli.init import init
 from dbt_af_k8s.cli.package import package_install
 from dbt_af_k8s.cli.plan import plan
 from dbt_af_k8s.cli.pools import pools
+from dbt_af_k8s.cli.render import render
 from dbt_af_k8s.cli.run import run
 from dbt_af_k8s.cli.terminal import console, print_issues, safe
 from dbt_af_k8s.cli.waits import waits
@@ -93,6 +94,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "explain": explain,
     "waits": waits,
     "graph": graph,
+    "render": render,
     "run": run,
     "pools": pools,
     "init": init,

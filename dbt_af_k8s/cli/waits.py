@@ -49,7 +49,7 @@ def waits(
     Answers from the calendar and the start dates alone: whether those runs are there, only Airflow knows.
     """
     dag = dag_named(Where(project_dir, profiles_dir, target, manifest, config).build().plan, dag_id)
-    interval = _interval(dag, start, end)
+    interval = interval_asked(dag, start, end)
     runs = [(task, wait, runs_of(wait, interval)) for task in dag.tasks if (wait := task.waits_for)]
     if output_format is Format.JSON:
         write_json([_to_dict(*each) for each in runs])
@@ -57,7 +57,7 @@ def waits(
         _show(dag, interval, runs)
 
 
-def _interval(dag: "DagPlan", start: str | None, end: str | None) -> "Interval":
+def interval_asked(dag: "DagPlan", start: str | None, end: str | None) -> "Interval":
     """The interval asked for, else the last full one of the DAG's calendar before now."""
     from dbt_af_k8s.schedule.calendar import Calendar
     from dbt_af_k8s.schedule.intervals import interval_from_form, interval_of_manual_run

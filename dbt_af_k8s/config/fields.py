@@ -86,7 +86,3 @@ class Section(BaseModel):
         if isinstance(written, dict):
             return {key: value for key, value in written.items() if value is not None}
         return written
-
-
-class Unknown(Section):
-    """A section that takes no key in this version."""

@@ -105,6 +105,10 @@ class NodeMeta(BaseModel):
         dict[str, Annotated[Any, BeforeValidator(_env_value)]] | None,
         Field(description="Environment variables of a Python script: values, or values by target."),
     ] = None
+    kubernetes: Annotated[
+        dict[str, Any] | None,
+        Field(description="Changes to the node's Kubernetes target, by the target's keys: more memory, another image."),
+    ] = None
     py_cluster: Annotated[str | None, Field(description="Target of Python models and of SQL with pre-hooks.")] = None
     sql_cluster: Annotated[str | None, Field(description="Target of SQL models.")] = None
     daily_sql_cluster: Annotated[str | None, Field(description="Target of SQL models on @daily and @weekly.")] = None

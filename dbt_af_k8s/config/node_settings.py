@@ -22,7 +22,7 @@ _OWN_KEY = "dbt_af_k8s"
 _NAMES = frozenset(NODE_SETTING_NAMES)
 #: Names that other tools use too; the rest of the vocabulary nobody else has, so a wrong shape there is a slip.
 _SHARED_NAMES = frozenset(
-    {"schedule", "dependencies", "env", "maintenance", "owner", "domain", "pool", "queue", "executor"}
+    {"schedule", "dependencies", "env", "kubernetes", "maintenance", "owner", "domain", "pool", "queue", "executor"}
     | {"executor_config", "priority_weight", "retries"}
 )
 _CRON_FIELD = re.compile(r"(?:\d+|[*?]|[A-Za-z]{3}|[LW])(?:[-/,#](?:\d+|\*|[A-Za-z]{3}|L))*[LW]?")
@@ -44,6 +44,7 @@ def read_node_settings(
     if _NAMES.isdisjoint(meta) and _NAMES.isdisjoint(config) and _OWN_KEY not in meta:
         return _NO_SETTINGS, ()
     given: dict[str, Any] = {}
+    found_in: dict[str, str] = {}
     issues: list[Issue] = []
     for place in places.places:
         written = _written(place, config, meta, places.ignore)
@@ -57,7 +58,8 @@ def read_node_settings(
         told = (_told(finding, place, fresh, node, file) for finding in found if not _is_silent(finding, place))
         issues.extend({(issue.code, issue.key): issue for issue in told}.values())
         given.update((name, getattr(read, name)) for name in read.model_fields_set)
-    return (_settings(given) if given else _NO_SETTINGS), tuple(issues)
+        found_in.update((name, place) for name in read.model_fields_set)
+    return (_settings(given, found_in) if given else _NO_SETTINGS), tuple(issues)
 
 
 def _written(place: str, config: Mapping[str, Any], meta: Mapping[str, Any], ignore: tuple[str, ...]) -> Any:
@@ -128,7 +130,7 @@ def _is_foreign(finding: Finding, written: Mapping[str, Any]) -> bool:
     return False
 
 
-def _settings(given: Mapping[str, Any]) -> NodeSettings:
+def _settings(given: Mapping[str, Any], found_in: Mapping[str, str]) -> NodeSettings:
     dependencies: Mapping[str, DependencyMeta] = given.get("dependencies") or {}
     return NodeSettings(
         schedule=given.get("schedule"),
@@ -144,6 +146,7 @@ def _settings(given: Mapping[str, Any]) -> NodeSettings:
         domain=given.get("domain"),
         dbt_target=given.get("dbt_target"),
         env=given.get("env", {}),
+        kubernetes=given.get("kubernetes", {}),
         py_cluster=given.get("py_cluster"),
         sql_cluster=given.get("sql_cluster"),
         daily_sql_cluster=given.get("daily_sql_cluster"),
@@ -160,4 +163,6 @@ def _settings(given: Mapping[str, Any]) -> NodeSettings:
         executor_config=given.get("executor_config"),
         priority_weight=given.get("priority_weight"),
         retries=given.get("retries"),
+        env_place=found_in.get("env", "meta"),
+        kubernetes_place=found_in.get("kubernetes", "meta"),
     )

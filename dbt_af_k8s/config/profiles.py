@@ -84,7 +84,7 @@ def parse_profile(
             python_targets[str(key)] = _rendered_whole(str(key), output, reading, is_selected=key == selected)
         else:
             _look_at_warehouse(str(key), output, reading, is_selected=key == selected)
-    return Profile(name, default, types, python_targets), tuple(reading.issues)
+    return Profile(name, default, types, python_targets, file), tuple(reading.issues)
 
 
 def _wrong(reading: _Reading, path: tuple[str | int, ...], message: str) -> None:

@@ -11,6 +11,7 @@ from dbt_af_k8s.config.settings import (
     DagSettings,
     DomainSettings,
     FreshnessSettings,
+    KubernetesSettings,
     MaintenanceSettings,
     NamedSchedule,
     NodeSettingsPlaces,
@@ -78,6 +79,12 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
         seeds_run_on=config.seeds.run_on,
         callbacks=resolve_callbacks(config),
         integrations=resolve_integrations(config, file, issues),
+        kubernetes=KubernetesSettings(
+            config.kubernetes.airflow_identity_binding_selector,
+            config.kubernetes.namespace,
+            config.kubernetes.kubernetes_conn_id,
+            config.kubernetes.local,
+        ),
         strict=config.strict,
     )
     return settings, tuple(issues)

@@ -91,6 +91,19 @@ class MaintenanceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """What all Kubernetes targets have in common."""
+
+    #: Value of the pods' label `aadpodidbinding` (Azure's pod identity), or None.
+    airflow_identity_binding_selector: str | None = None
+    #: Namespace and Airflow connection of targets that name none.
+    namespace: str | None = None
+    kubernetes_conn_id: str | None = None
+    #: Whether scripts run as processes of the worker: no pod is made.
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RetrySettings:
     """Retries of one task kind, resolved. Delays in seconds."""
 
@@ -181,6 +194,7 @@ class Settings:
     seeds_run_on: str = "schedule"
     callbacks: CallbackSettings = CallbackSettings()
     integrations: IntegrationSettings = IntegrationSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
     strict: bool = False
 
 
@@ -210,6 +224,8 @@ class NodeSettings:
     domain: str | None = None
     dbt_target: str | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
+    #: Changes to the Kubernetes target, by its keys.
+    kubernetes: Mapping[str, Any] = field(default_factory=dict)
     py_cluster: str | None = None
     sql_cluster: str | None = None
     daily_sql_cluster: str | None = None
@@ -224,6 +240,9 @@ class NodeSettings:
     executor_config: Mapping[str, Any] | None = None
     priority_weight: int | None = None
     retries: int | None = None
+    #: The places where `env` and `kubernetes` were found, for messages.
+    env_place: str = "meta"
+    kubernetes_place: str = "meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,5 +256,7 @@ class Profile:
     target_types: Mapping[str, str] = field(default_factory=dict)
     #: Target name -> the whole output, for targets that are no warehouse (`kubernetes`, `kubernetes_job`, `venv`).
     python_targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Name of the file, for messages about its targets.
+    file: str = "profiles.yml"
     #: Whether there is a profiles.yml at all; without one every target name is taken as a warehouse.
     found: bool = True

@@ -20,13 +20,13 @@ from dbt_af_k8s.config.fields import (
     Span,
     Text,
     Texts,
-    Unknown,
     Weight,
     When,
 )
 from dbt_af_k8s.config.written_callbacks import CallbacksConfig
 from dbt_af_k8s.config.written_integrations import IntegrationsConfig
 from dbt_af_k8s.config.written_kinds import DAG_KINDS, DagKindName, FreshnessConfig, MaintenanceConfig, SeedsConfig
+from dbt_af_k8s.config.written_kubernetes import KubernetesConfig
 
 
 class DomainsConfig(Section):
@@ -256,7 +256,7 @@ class Config(Section):
         Field(description="Airflow pools by name; the first that fits a task is its pool. Airflow must have them."),
     ] = Field(default_factory=dict)
     tasks: Annotated[tuple[TaskConfig, ...], Field(description="Rows of task settings.")] = ()
-    kubernetes: Unknown = Field(default_factory=Unknown, description="Takes no key yet.")
+    kubernetes: KubernetesConfig = Field(default_factory=KubernetesConfig)
     maintenance: MaintenanceConfig = Field(default_factory=MaintenanceConfig)
     freshness: FreshnessConfig = Field(default_factory=FreshnessConfig)
     seeds: SeedsConfig = Field(default_factory=SeedsConfig)

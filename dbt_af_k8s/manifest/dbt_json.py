@@ -6,7 +6,7 @@ that the file is a JSON object. Whether it is a manifest at all is judged in `pa
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class _Lenient(BaseModel):
@@ -55,6 +55,14 @@ class JsonNode(JsonEntry):
     depends_on: JsonDependsOn | None = None
     attached_node: str | None = None
     patch_path: str | None = None
+    #: The text of the node's file. Kept of Python only: the SQL of a large project is half of its manifest.
+    raw_code: Any = None
+
+    @model_validator(mode="after")
+    def _drop_sql(self) -> "JsonNode":
+        if self.language != "python":
+            self.raw_code = None
+        return self
 
 
 class JsonSource(JsonEntry):

@@ -45,6 +45,7 @@ def node_of(unique_id: str, entry: JsonNode) -> Node:
         attached_node=entry.attached_node,
         patch_path=_without_package(entry.patch_path),
         enabled=config.get("enabled") is not False,
+        script=_text(entry.raw_code) or "",
     )
 
 

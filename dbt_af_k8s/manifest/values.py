@@ -42,6 +42,8 @@ class Node:
     patch_path: str | None = None
     #: Names of the node's owners (dbt groups, `meta.owner`) are resolved elsewhere; this is `config.enabled`.
     enabled: bool = True
+    #: Python models: the text of the file (`raw_code`); empty for SQL.
+    script: str = ""
 
     @property
     def is_runnable(self) -> bool:

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 
+from dbt_af_k8s.names import short_hash
+from dbt_af_k8s.plan.codec_scripts import script_to_dict
 from dbt_af_k8s.plan.codec_task import task_to_dict
+from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan, WaitsFor
 
 #: Fields of a task that are its place among others, that only explain, or that are compared piece by piece.
-_NOT_COMPARED = ("task_id", "kind", "upstream", "because", "not_waited", "display_name", "dbt")
+_NOT_COMPARED = ("task_id", "kind", "upstream", "because", "not_waited", "display_name", "dbt", "pod", "venv")
 
 
 def schedule_text(dag: DagPlan) -> str:
@@ -48,7 +51,18 @@ def task_fields(task: TaskPlan) -> dict[str, str | None]:
             "dbt.executable": task.dbt.executable,
             "dbt.env": _text([f"{name}={value}" for name, value in task.dbt.env]),
         }
+    for what, script in (("pod", task.pod), ("venv", task.venv)):
+        if script is not None:
+            fields |= {f"{what}.{key}": value for key, value in _script_fields(script).items()}
     return fields
+
+
+def _script_fields(script: ScriptPlan) -> dict[str, str | None]:
+    """The target's keys, and the script by a hash: a difference in it is for a diff of the file."""
+    whole = script_to_dict(script)
+    payload = whole["payload"]
+    own = {"script": short_hash(payload["source"]), **{key: payload.get(key) for key in ("config", "refs", "this")}}
+    return {key: _text(value) for key, value in {**whole["target"], **own}.items()}
 
 
 def changed_fields(

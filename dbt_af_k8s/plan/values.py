@@ -1,6 +1,6 @@
 """The plan's values: every DAG, task, edge and wait, frozen, with the reason for each.
 
-The plan holds no secret, no SQL and no path of the machine that made it.
+The plan holds no secret, no SQL (but the scripts that travel into pods) and no path of the machine that made it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.errors import Issue
+from dbt_af_k8s.plan.scripts import PodPlan, VenvPlan
 
 #: Version of the plan's JSON; goes up when a reader of the old form would be wrong.
 PLAN_VERSION = 1
@@ -165,6 +166,10 @@ class TaskPlan:
     max_active: int | None = None
     #: The dbt command of `run`, `seed`, `snapshot` and `test` tasks.
     dbt: DbtInvocation | None = None
+    #: A script in place of dbt; `runner` says what runs it: `kubernetes`, `local_process` (a pod's script without the
+    #: pod) or `venv`.
+    pod: PodPlan | None = None
+    venv: VenvPlan | None = None
     #: What a `wait` task waits for, how often it looks and how long it waits, in seconds.
     waits_for: WaitsFor | None = None
     poke: int | None = None

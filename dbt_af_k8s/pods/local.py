@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dbt_af_k8s.pods.manifest import contract_env
-from dbt_af_k8s.pods.payload import BOOTSTRAP, RESULT_FILE, SCRIPT, Payload, PodRun, packed_script
-from dbt_af_k8s.pods.values import KubernetesTarget
+from dbt_af_k8s.pods.payload import BOOTSTRAP, RESULT_FILE, SCRIPT, packed_script, planned_env, run_env
+from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun, VenvTarget
 
 _EXPANSION = re.compile(r"\$\$|\$\(([^)]*)\)")
 
@@ -41,6 +41,14 @@ def local_script(target: KubernetesTarget, payload: Payload, run: PodRun, *, res
         else:
             env[name] = expanded(str(variable["value"]), env)
     return LocalScript(("-c", BOOTSTRAP), tuple(sorted(env.items())), tuple(sorted(only_in_cluster)))
+
+
+def venv_script(target: VenvTarget, payload: Payload, run: PodRun, *, result_file: str) -> LocalScript:
+    """The process for a run in a Python environment of its own: the same contract as in a pod."""
+    env = dict((*planned_env(payload), *run_env(run)))
+    env |= {SCRIPT: packed_script(payload), RESULT_FILE: result_file, "PYTHONUNBUFFERED": "1"}
+    env |= {name: text for name, text in target.env if name not in env}
+    return LocalScript(("-c", BOOTSTRAP), tuple(sorted(env.items())), ())
 
 
 def expanded(text: str, known: Mapping[str, str]) -> str:

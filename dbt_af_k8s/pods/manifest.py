@@ -13,13 +13,11 @@ from dbt_af_k8s.pods.payload import (
     SCRIPT,
     SCRIPT_FILE,
     XCOM_FILE,
-    Payload,
-    PodRun,
     packed_script,
     planned_env,
     run_env,
 )
-from dbt_af_k8s.pods.values import KubernetesTarget
+from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
 
 #: Label of Azure's pod identity, which dbt-af sets from `airflow_identity_binding_selector`.
 IDENTITY_BINDING_LABEL = "aadpodidbinding"

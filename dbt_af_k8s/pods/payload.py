@@ -8,8 +8,6 @@ import importlib.util
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.abc import InspectLoader
 from typing import Any
 
@@ -17,6 +15,7 @@ from dbt_af_k8s.errors import Issue, error
 from dbt_af_k8s.manifest.values import Manifest, Node
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.pods.env import LONGEST_VARIABLE, variable_size
+from dbt_af_k8s.pods.values import Payload, PodRun
 
 #: Variable that holds the packed script, and the one that names a file which does.
 SCRIPT, SCRIPT_FILE = "DBT_AF_SCRIPT", "DBT_AF_SCRIPT_FILE"
@@ -72,37 +71,6 @@ def _dbt_af_k8s_start():
 
 exec(_dbt_af_k8s_start())
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """What is known of a script when planning."""
-
-    #: unique_id of the node.
-    node: str
-    #: Name of the node, with its version.
-    name: str
-    #: The script's file, relative to its package: `models/sales/export.py`. Tracebacks name it.
-    file: str
-    #: The script.
-    source: str
-    #: The node's dbt config.
-    config: Mapping[str, Any] = field(default_factory=dict)
-    #: Name of a ref or source -> relation, as pairs sorted by name.
-    refs: tuple[tuple[str, str], ...] = ()
-    #: The node's own relation, if dbt gave it one.
-    this: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PodRun:
-    """What is known of a script only when it runs. Times are aware."""
-
-    start: datetime
-    end: datetime
-    conf: Mapping[str, Any] = field(default_factory=dict)
-    #: Name of the run's own ConfigMap, for a target that wants one; None: named after the node.
-    config_map: str | None = None
 
 
 def payload_of(node: Node, manifest: Manifest, source: str) -> Payload:

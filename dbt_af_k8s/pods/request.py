@@ -6,8 +6,7 @@ from typing import Any
 
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.pods.manifest import config_map_for, pod_for
-from dbt_af_k8s.pods.payload import Payload, PodRun
-from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings, Payload, PodRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ from dbt_af_k8s.pods.identity import workload_identity
 from dbt_af_k8s.pods.manifest import pod_for
 from dbt_af_k8s.pods.merge import merge_objects, merge_written
 from dbt_af_k8s.pods.parts import part_findings, pod_findings
-from dbt_af_k8s.pods.payload import Payload, PodRun
-from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings, Payload, PodRun
 from dbt_af_k8s.pods.written import TargetWritten
 
 #: What every container gets that says nothing else. Source: the restricted Pod Security Standard of Kubernetes.

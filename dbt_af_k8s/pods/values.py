@@ -1,7 +1,11 @@
-"""What a `kubernetes` target says, read and checked. Parts that Kubernetes has a form for are plain mappings in it."""
+"""A script, and the targets that it runs on, read and checked. Parts that Kubernetes has a form for are plain mappings.
+
+Plans hold these values, and plans are read at every parse of a DAG file: this module imports nothing that is slow.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from dbt_af_k8s.k8s.cluster import ClusterAccess
@@ -94,3 +98,54 @@ class KubernetesTarget:
     pod: KubernetesObject = field(default_factory=dict)
     #: The keys as they were written, for changes of a node.
     written: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VenvTarget:
+    """A target of type `venv`: a Python environment of its own on the worker."""
+
+    #: Name of the target in profiles.yml.
+    name: str
+    #: What pip installs, as in a requirements file.
+    requirements: tuple[str, ...] = ()
+    #: `3.12`; None: the Python that Airflow runs on.
+    python_version: str | None = None
+    system_site_packages: bool = False
+    pip_install_options: tuple[str, ...] = ()
+    #: The first is the index, the others are extra ones. `${NAME}` is a variable of the worker.
+    index_urls: tuple[str, ...] = ()
+    #: Whether the script sees the worker's environment.
+    inherit_env: bool = False
+    #: Variables of the script, as pairs in the order written.
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What is known of a script when planning."""
+
+    #: unique_id of the node.
+    node: str
+    #: Name of the node, with its version.
+    name: str
+    #: The script's file, relative to its package: `models/sales/export.py`. Tracebacks name it.
+    file: str
+    #: The script.
+    source: str
+    #: The node's dbt config.
+    config: Mapping[str, Any] = field(default_factory=dict)
+    #: Name of a ref or source -> relation, as pairs sorted by name.
+    refs: tuple[tuple[str, str], ...] = ()
+    #: The node's own relation, if dbt gave it one.
+    this: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodRun:
+    """What is known of a script only when it runs. Times are aware."""
+
+    start: datetime
+    end: datetime
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    #: Name of the run's own ConfigMap, for a target that wants one; None: named after the node.
+    config_map: str | None = None

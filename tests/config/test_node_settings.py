@@ -58,6 +58,7 @@ def test_dbt_af_projects_open_unchanged(place: str) -> None:
         domain_start_date=datetime(2025, 6, 1, tzinfo=UTC),
         dbt_target="kubernetes",
         env={"KEY": {"test": 1, "prod": None}, "OTHER": "x", "FLAG": True},
+        env_place={"own": "meta.dbt_af_k8s"}.get(place, place),
         py_cluster="py",
         sql_cluster="sql",
         daily_sql_cluster="daily",

@@ -188,9 +188,7 @@ def test_every_entry_is_planned_or_left_out_with_the_reason() -> None:
         "analysis.shop.ana": "analyses are compiled, never run",
         "metric.shop.m": "metrics are not built",
         "model.shop.e": "ephemeral: dbt inlines it into the models that ref it",
-        "model.shop.script": "targets of type `kubernetes` are not supported yet",
         "operation.shop.hook": "project hooks run with every dbt command",
-        "test.shop.of_script": "the node it is placed with, model.shop.script, is left out",
         "unit_test.shop.u": "unit tests are not scheduled; run them in CI",
     }
     assert [dag.dag_id for dag in plan.dags if dag.kind is not DagKind.BACKFILL] == [

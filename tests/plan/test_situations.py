@@ -127,7 +127,11 @@ def shown(plan: Plan) -> Iterator[str]:
 @pytest.mark.parametrize("style", ["plain", "dbt_af"])
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_the_plan_of_a_situation(name: str, style: str) -> None:
-    profile = replace(TARGETS, target_types={**TARGETS.target_types, "k8s": PROFILE.target_types["k8s"]})
+    profile = replace(
+        TARGETS,
+        target_types={**TARGETS.target_types, "k8s": PROFILE.target_types["k8s"]},
+        python_targets=PROFILE.python_targets,
+    )
     plan = build_of(*SITUATIONS[name], settings=DBT_AF if style == "dbt_af" else {}, profile=profile).plan
     golden = GOLDENS / f"{name}.{style}.txt"
     text = "\n".join(shown(plan)) + "\n"

@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from dbt_af_k8s.errors import Issue
-from dbt_af_k8s.pods.payload import Payload, PodRun
 from dbt_af_k8s.pods.target import read_target
-from dbt_af_k8s.pods.values import KubernetesTarget
+from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 
 from dbt_af_k8s.pods import context
 from dbt_af_k8s.pods.context import PodContext
-from dbt_af_k8s.pods.payload import BOOTSTRAP, SCRIPT, Payload, PodRun, packed_script, planned_env, run_env
+from dbt_af_k8s.pods.payload import BOOTSTRAP, SCRIPT, packed_script, planned_env, run_env
+from dbt_af_k8s.pods.values import Payload, PodRun
 
 SOURCE = Path(context.__file__)
 

@@ -12,8 +12,7 @@ import pytest
 from dbt_af_k8s.pods.env import literal
 from dbt_af_k8s.pods.local import expanded, local_script
 from dbt_af_k8s.pods.manifest import pod_for
-from dbt_af_k8s.pods.payload import Payload, PodRun
-from dbt_af_k8s.pods.values import KubernetesTarget
+from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
 
 MakeTarget = Callable[..., KubernetesTarget]
 SHOW = """

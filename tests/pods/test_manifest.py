@@ -14,9 +14,9 @@ import yaml
 from kubernetes_schemas import VERSIONS, schema_errors
 
 from dbt_af_k8s.pods.manifest import config_map_for, pod_for
-from dbt_af_k8s.pods.payload import BOOTSTRAP, SCRIPT, Payload, PodRun, packed_script
+from dbt_af_k8s.pods.payload import BOOTSTRAP, SCRIPT, packed_script
 from dbt_af_k8s.pods.target import read_target
-from dbt_af_k8s.pods.values import KubernetesTarget
+from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
 
 CASES = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir())
 #: Arguments of `pod_for` that stand in `target.yml` as well.

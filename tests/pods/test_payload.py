@@ -21,8 +21,6 @@ from dbt_af_k8s.pods.payload import (
     BOOTSTRAP,
     SCRIPT,
     SCRIPT_FILE,
-    Payload,
-    PodRun,
     packed_script,
     payload_issues,
     payload_of,
@@ -31,6 +29,7 @@ from dbt_af_k8s.pods.payload import (
     run_env,
     too_large_conf,
 )
+from dbt_af_k8s.pods.values import Payload, PodRun
 
 
 def start(

@@ -11,8 +11,8 @@ from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.k8s.check import check_object
 from dbt_af_k8s.k8s.fields import FieldType, fields_of
 from dbt_af_k8s.pods.manifest import pod_for
-from dbt_af_k8s.pods.payload import Payload, PodRun
 from dbt_af_k8s.pods.target import read_target, target_for_node
+from dbt_af_k8s.pods.values import Payload, PodRun
 from dbt_af_k8s.pods.written import TargetWritten
 
 PAYLOAD = Payload("model.shop.export", "export", "models/export.py", "print(1)\n")

@@ -6,9 +6,8 @@ import pytest
 
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.pods.manifest import config_map_for, pod_for
-from dbt_af_k8s.pods.payload import Payload, PodRun
 from dbt_af_k8s.pods.request import is_worth_another_try, pod_request
-from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings, Payload, PodRun
 
 MakeTarget = Callable[..., KubernetesTarget]
 TEXT = """

@@ -11,6 +11,7 @@ from dbt_af_k8s.config.settings import NodeSettings, PoolSettings, RetrySettings
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import NodeDecision
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision
+from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.plan.values import TaskKind
 from dbt_af_k8s.route.runners import choose_runner
 from dbt_af_k8s.route.targets import TargetChoice, choose_source_target
@@ -46,6 +47,8 @@ class TaskFields:
     max_active: int | None
     enable_from: datetime | None
     disable_from: datetime | None
+    #: What runs in place of dbt, or None.
+    script: ScriptPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class _Owner:
     settings: NodeSettings
     target: TargetChoice
     runner: RunnerRule
+    script: ScriptPlan | None = None
 
 
 def fields_of(inputs: PlanInputs, decision: NodeDecision, kind: TaskKind | None = None) -> TaskFields:
@@ -75,6 +79,7 @@ def fields_of(inputs: PlanInputs, decision: NodeDecision, kind: TaskKind | None 
             own,
             decision.target,
             decision.runner.rule,
+            decision.script,
         ),
     )
     parallel = own.airflow_parallelism or 1
@@ -105,7 +110,7 @@ def fields_of_refresh(inputs: PlanInputs, name: str, domain: str, owner: str | N
 def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
     own, settings, target = of.settings, inputs.settings, of.target.target
     rules = [rule for rule in settings.tasks if _applies(rule, target, of.kind, of.name)]
-    retry = retry_of(inputs, of.kind)
+    retry = retry_of(inputs, of.kind) if of.script is None else retry_of_scripts(inputs)
     dbt = of.runner.options.get("dbt")
     return TaskFields(
         kind=of.kind,
@@ -124,12 +129,18 @@ def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
         max_active=None,
         enable_from=own.enable_from,
         disable_from=own.disable_from,
+        script=of.script,
     )
 
 
 def retry_of(inputs: PlanInputs, kind: TaskKind) -> RetrySettings:
     """The retries of a task kind, as the settings say."""
     return inputs.settings.retries.get(kind.value, RetrySettings())
+
+
+def retry_of_scripts(inputs: PlanInputs) -> RetrySettings:
+    """The retries of tasks that run a script."""
+    return inputs.settings.retries.get("kubernetes", RetrySettings())
 
 
 def pool_for(pools: Sequence[PoolSettings], target: str | None, kind: TaskKind, domain: str) -> str | None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from dbt_af_k8s.names import IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.connect import Connector
-from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
+from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision, script_on
+from dbt_af_k8s.plan.passes.decide_script import Scripts
 from dbt_af_k8s.plan.passes.layout import DagLayout, claim_dag_id, collect, lay_out_dag
 from dbt_af_k8s.plan.passes.make_tasks import make_tasks
 from dbt_af_k8s.plan.passes.shelve_tests import TestShelf
@@ -76,7 +77,7 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
     return replace(
         task,
         upstream=task.upstream or (choose,),
-        control=Control.BACKFILL_NODE if task.dbt is not None else None,
+        control=Control.BACKFILL_NODE if task.dbt or task.pod or task.venv else None,
         not_waited=tuple(gap for gap in task.not_waited if gap.code == "skip"),
         enable_from=None,
         disable_from=None,
@@ -86,7 +87,7 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
 
 def _as_backfilled(inputs: PlanInputs, decisions: Decisions, built: Iterable[str]) -> Decisions:
     """The same decisions with the targets of a backfill for these nodes and their tests, and without gates."""
-    own = {key: _on_backfill_target(inputs, decisions.nodes[key]) for key in built}
+    own = {key: _on_backfill_target(inputs, decisions.scripts, decisions.nodes[key]) for key in built}
     moved = {key for key, decision in own.items() if decision.target != decisions.nodes[key].target}
     if moved:
         for test, placement in decisions.placements.items():
@@ -96,21 +97,25 @@ def _as_backfilled(inputs: PlanInputs, decisions: Decisions, built: Iterable[str
     return replace(decisions, nodes={**decisions.nodes, **own}, sources=sources)
 
 
-def _on_backfill_target(inputs: PlanInputs, decision: NodeDecision) -> NodeDecision:
+def _on_backfill_target(inputs: PlanInputs, scripts: Scripts, decision: NodeDecision) -> NodeDecision:
     own, setting = decision.settings.bf_cluster, inputs.settings.targets.backfill
     if decision.settings.dbt_target:
         return decision
     if own:
         target = TargetChoice(own, "the node's `bf_cluster`")
-    elif setting:
+    elif setting and decision.script is None:
         target = TargetChoice(setting, "`targets.backfill` of the settings")
     else:
         return decision
-    return replace(decision, target=target, runner=choose_runner(target.target, inputs.settings.runners))
+    ran = script_on(inputs, scripts, decision.node, decision.settings, target)
+    if ran is not None:
+        return replace(decision, target=target, runner=ran.runner, script=ran.script)
+    runner = choose_runner(target.target, inputs.settings.runners)
+    return replace(decision, target=target, runner=runner, script=None)
 
 
 def _where_the_data_is(test: NodeDecision, node: NodeDecision) -> NodeDecision:
     """A test in the target in which a backfill builds its node, unless it names a target of its own."""
-    if test.settings.dbt_target:
+    if test.settings.dbt_target or node.script is not None:
         return test
     return replace(test, target=replace(node.target, because=f"{node.target.because}, as its node"), runner=node.runner)

@@ -1,6 +1,7 @@
-"""The task that runs dbt on given nodes."""
+"""The task that runs dbt, or a script in its place, on given nodes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.manifest.values import Node
@@ -8,6 +9,7 @@ from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.airflow_fields import TaskFields, fields_of_source
 from dbt_af_k8s.plan.passes.decide import Decisions
+from dbt_af_k8s.plan.scripts import PodPlan, ScriptPlan, VenvPlan
 from dbt_af_k8s.plan.values import TaskKind, TaskPlan
 
 
@@ -29,6 +31,8 @@ def dbt_task(
     """A task of kind `run`, `seed`, `snapshot` or `test`."""
     plain = node_name(nodes[0].name, nodes[0].version)
     ordered = sorted(nodes, key=lambda node: node.unique_id)
+    if fields.script is not None:
+        return _script_task(inputs, task_id, group, fields, fields.script, nodes[0], why)
     invocation = DbtInvocation(
         verb=fields.kind.value,
         nodes=tuple(selection_of(node, decisions) for node in ordered),
@@ -47,6 +51,19 @@ def dbt_task(
         why,
         display_name=_display_name(fields.kind, task_id, plain),
     )
+
+
+def _script_task(
+    inputs: PlanInputs, task_id: str, group: str | None, fields: TaskFields, script: ScriptPlan, node: Node, why: str
+) -> TaskPlan:
+    """A task that runs a node's script; one row for each kind of script."""
+    name = _display_name(fields.kind, task_id, node_name(node.name, node.version))
+    task = node_task(inputs, task_id, group, fields, (node.unique_id,), None, why, display_name=name)
+    match script:
+        case PodPlan():
+            return replace(task, pod=script, deferrable=script.target.deferrable)
+        case VenvPlan():
+            return replace(task, venv=script)
 
 
 def freshness_task(inputs: PlanInputs, decisions: Decisions, source: str, task_id: str, why: str) -> TaskPlan:
@@ -70,7 +87,7 @@ def node_task(
     group: str | None,
     fields: TaskFields,
     nodes: tuple[str, ...],
-    invocation: DbtInvocation,
+    invocation: DbtInvocation | None,
     why: str,
     *,
     display_name: str | None,

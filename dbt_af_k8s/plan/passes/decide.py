@@ -13,7 +13,9 @@ from dbt_af_k8s.graph.project import ProjectGraph
 from dbt_af_k8s.manifest.values import Node, Source
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.choose_schedule import ScheduleBook, ScheduleChoice
+from dbt_af_k8s.plan.passes.decide_script import ScriptDecision, Scripts
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision, decide_source
+from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.route.kinds import runs_only_python
 from dbt_af_k8s.route.runners import RunnerChoice, Work, can_do, choose_runner
 from dbt_af_k8s.route.targets import TargetChoice, TargetQuestion, choose_target
@@ -31,6 +33,8 @@ class NodeDecision:
     runner: RunnerChoice
     #: Why it gets no task, or None.
     left_out: str | None = None
+    #: What runs in place of dbt, where the target is no warehouse.
+    script: ScriptPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,14 @@ class Decisions:
     #: Nodes that share kind, package and fqn with another one (tests to which a person gave one name).
     namesakes: frozenset[str]
     issues: tuple[Issue, ...]
+    scripts: Scripts
 
 
 def decide(inputs: PlanInputs) -> Decisions:
     """Decide everything that concerns one node alone, or a test and the node or source it is placed with."""
     graph = ProjectGraph(inputs.manifest)
     placements = place_tests(inputs.manifest, graph)
-    schedules = ScheduleBook(inputs)
+    schedules, scripts = ScheduleBook(inputs), Scripts(inputs)
     roots = ResourceRoots(inputs.manifest.nodes.values())
     issues: list[Issue] = [*graph.issues, *schedules.issues]
     sources: dict[str, SourceDecision] = {}
@@ -62,12 +67,13 @@ def decide(inputs: PlanInputs) -> Decisions:
     for key in (*graph.order, *placements):
         node = inputs.manifest.nodes[key]
         home = _home(inputs, node, roots, schedules, placements.get(key), nodes, sources)
-        nodes[key], found = _decide_node(inputs, node, home)
+        nodes[key], found = _decide_node(inputs, scripts, node, home)
         issues.extend(found)
     for key, placement in placements.items():
         if nodes[key].left_out is None:
             nodes[key] = replace(nodes[key], left_out=_why_no_test(inputs, placement, nodes))
-    return Decisions(graph, nodes, sources, placements, _namesakes(nodes), (*issues, *_settings_on_ephemerals(inputs)))
+    all_issues = (*issues, *_settings_on_ephemerals(inputs))
+    return Decisions(graph, nodes, sources, placements, _namesakes(nodes), all_issues, scripts)
 
 
 def _namesakes(nodes: Mapping[str, NodeDecision]) -> frozenset[str]:
@@ -115,21 +121,28 @@ def _settings_of(inputs: PlanInputs, entry: Node | Source) -> tuple[NodeSettings
     return read_node_settings(entry.config, entry.meta, places, node=entry.unique_id, file=entry.file)
 
 
-def _decide_node(inputs: PlanInputs, node: Node, home: _Home) -> tuple[NodeDecision, tuple[Issue, ...]]:
+def _decide_node(
+    inputs: PlanInputs, scripts: Scripts, node: Node, home: _Home
+) -> tuple[NodeDecision, tuple[Issue, ...]]:
     question = TargetQuestion(
         node, home.settings, home.schedule.schedule.name, _defaulted(inputs), inputs.profile.default_target
     )
     target = choose_target(question)
     runner = choose_runner(target.target, inputs.settings.runners)
-    problem, left_out = _judge_target(inputs, node, target)
-    if left_out is None and problem is None and not can_do(runner.rule.runner, Work.NODES):
+    problems = [problem] if (problem := target_problem(inputs, node, target)) else []
+    left_out = script = None
+    if not problems and (ran := script_on(inputs, scripts, node, home.settings, target)) is not None:
+        runner, left_out, script = ran.runner, ran.left_out, ran.script
+        problems += ran.issues
+    elif not problems and not can_do(runner.rule.runner, Work.NODES):
         left_out = f"runner `{runner.rule.runner}` of target `{target.target}` is not supported yet"
-    decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out)
-    problems = [problem] if problem else []
+    decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out, script)
     backfill = home.settings.bf_cluster
     if backfill and not home.settings.dbt_target and "backfill" in inputs.settings.dags.kinds:
-        fault, _ = _judge_target(inputs, node, TargetChoice(backfill, "the node's `bf_cluster`"))
-        problems += [fault] if fault else []
+        choice = TargetChoice(backfill, "the node's `bf_cluster`")
+        fault = target_problem(inputs, node, choice)
+        ran = None if fault else script_on(inputs, scripts, node, home.settings, choice)
+        problems += [fault] if fault else ran.issues if ran else ()
     return decision, (*home.issues, *problems)
 
 
@@ -139,27 +152,35 @@ def _defaulted(inputs: PlanInputs) -> TargetSettings:
     return replace(inputs.settings.targets, default=inputs.target)
 
 
-def _judge_target(inputs: PlanInputs, node: Node, choice: TargetChoice) -> tuple[Issue | None, str | None]:
-    """An error where the target cannot run the node, and the reason to leave it out where we cannot yet."""
+def script_on(
+    inputs: PlanInputs, scripts: Scripts, node: Node, settings: NodeSettings, choice: TargetChoice
+) -> ScriptDecision | None:
+    """What runs the node on a target that is no warehouse; None for a warehouse."""
+    kind = inputs.profile.target_types.get(choice.target or "") if inputs.profile.found else None
+    if choice.target is None or not runs_only_python(kind):
+        return None
+    return scripts.decide(node, settings, choice.target)
+
+
+def target_problem(inputs: PlanInputs, node: Node, choice: TargetChoice) -> Issue | None:
+    """An error where there is no such target, or where it cannot run the node."""
     types = inputs.profile.target_types
     if choice.target is None or not inputs.profile.found:
-        return None, None
+        return None
     if choice.target not in types:
         if choice.target in _settings_targets(inputs):
-            return None, None  # told once, at the settings, and no DAG is made
+            return None  # told once, at the settings, and no DAG is made
         close = get_close_matches(choice.target, types, 1)
         guess = f"Did you mean `{close[0]}`? " if close else ""
         known = ", ".join(f"`{name}`" for name in types) or "none"
         message = f"Target `{choice.target}` ({choice.because}) is not in profile `{inputs.profile.name}`."
-        return error("unknown-target", message, f"{guess}It has: {known}.", file=node.file, node=node.unique_id), None
+        return error("unknown-target", message, f"{guess}It has: {known}.", file=node.file, node=node.unique_id)
     kind = types[choice.target]
-    if not runs_only_python(kind):
-        return None, None
-    if node.language != "python":
-        message = f"Target `{choice.target}` ({choice.because}) is of type `{kind}` and runs only Python."
-        fix = "Give this SQL node a warehouse target, with `dbt_target` or by the settings' `targets`."
-        return error("sql-on-python-target", message, fix, file=node.file, node=node.unique_id), None
-    return None, f"targets of type `{kind}` are not supported yet"
+    if not runs_only_python(kind) or node.language == "python":
+        return None
+    message = f"Target `{choice.target}` ({choice.because}) is of type `{kind}` and runs only Python."
+    fix = "Give this SQL node a warehouse target, with `dbt_target` or by the settings' `targets`."
+    return error("sql-on-python-target", message, fix, file=node.file, node=node.unique_id)
 
 
 def _settings_targets(inputs: PlanInputs) -> tuple[str | None, ...]:

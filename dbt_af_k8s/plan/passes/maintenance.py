@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from dbt_af_k8s.config.settings import TargetSettings
 from dbt_af_k8s.dbt.maintenance import MaintenanceOperation, maintenance_operations
 from dbt_af_k8s.dbt.maintenance_adapters import unproven_issues
 from dbt_af_k8s.dbt.values import DbtInvocation
@@ -15,6 +16,7 @@ from dbt_af_k8s.plan.passes.dbt_task import node_task, selection_of
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
 from dbt_af_k8s.plan.passes.layout import DagLayout, Layout, claim_dag_id, name_of
 from dbt_af_k8s.plan.values import DagKind, TaskKind, TaskPlan, TaskRef
+from dbt_af_k8s.route.kinds import runs_only_python
 from dbt_af_k8s.route.runners import choose_runner
 from dbt_af_k8s.route.targets import TargetChoice
 
@@ -68,9 +70,23 @@ def _package_issues(macros: Sequence[str] | None, used: Set[str]) -> tuple[Issue
 def maintenance_target(inputs: PlanInputs, decision: NodeDecision) -> TargetChoice:
     """The node's own target, else that of maintenance, else the one the node is built on."""
     setting = inputs.settings.targets.maintenance
+    if decision.script is not None:
+        # Whoever built it: the table lies in a warehouse.
+        targets = replace(inputs.settings.targets, default=inputs.target or inputs.settings.targets.default)
+        return TargetChoice(*_first_warehouse(inputs, targets))
     if decision.settings.dbt_target or not setting:
         return decision.target
     return TargetChoice(setting, "`targets.maintenance` of the settings")
+
+
+def _first_warehouse(inputs: PlanInputs, targets: TargetSettings) -> tuple[str | None, str]:
+    rows = (
+        (targets.maintenance, "`targets.maintenance` of the settings"),
+        (targets.default, "`targets.default` of the settings"),
+        (inputs.profile.default_target, "the profile's default target"),
+    )
+    types = inputs.profile.target_types
+    return next((row for row in rows if row[0] and not runs_only_python(types.get(row[0]))), (None, "dbt's default"))
 
 
 def lay_out_maintenance(
@@ -121,7 +137,8 @@ def _task(
     inputs: PlanInputs, decisions: Decisions, decision: NodeDecision, operation: MaintenanceOperation, task_id: str
 ) -> TaskPlan:
     target = maintenance_target(inputs, decision)
-    routed = replace(decision, target=target, runner=choose_runner(target.target, inputs.settings.runners))
+    runner = choose_runner(target.target, inputs.settings.runners)
+    routed = replace(decision, target=target, runner=runner, script=None)
     fields = fields_of(inputs, routed, kind=TaskKind.MAINTENANCE)
     invocation = DbtInvocation(
         verb="run-operation",

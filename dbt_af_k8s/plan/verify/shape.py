@@ -65,6 +65,12 @@ def _task(task: TaskPlan, ids: set[str]) -> Iterator[str]:
         yield f"a `{task.kind}` task runs no node, this one {len(task.nodes)}"
     if (task.kind is TaskKind.WAIT) != (task.waits_for is not None):
         yield "`wait` tasks, and only they, say what they wait for"
+    scripts = [script for script in (task.pod, task.venv) if script is not None]
+    if len(scripts) + (task.dbt is not None) > 1:
+        yield "it runs more than one of dbt, a pod and a venv"
+    for script in scripts:
+        if (script.payload.node,) != task.nodes:
+            yield f"its script is of the node `{script.payload.node}`"
     if task.dbt is not None and sorted(node.unique_id for node in task.dbt.nodes) != sorted(task.nodes):
         yield "its dbt command names other nodes than the task"
 

@@ -1,0 +1,74 @@
+"""`dbt-af-k8s render`."""
+
+import json
+
+import pytest
+import yaml
+from kubernetes_schemas import VERSIONS, schema_errors
+from shop_on_disk import Shop
+
+PROFILES = """
+shop:
+  target: dev
+  outputs:
+    dev: {type: duckdb}
+    pods: {type: kubernetes, image_name: "shop/etl:1", namespace: etl, script_from: config_map, service_account: etl}
+    env: {type: venv}
+"""
+
+
+@pytest.fixture
+def scripts(empty_shop: Shop) -> Shop:
+    """A model, and a script on each kind of target."""
+    shop = empty_shop.model("orders").model("export", "orders", dbt_target="pods").model("local", dbt_target="env")
+    for name in ("export", "local"):
+        shop.nodes[f"model.shop.{name}"] |= {"language": "python", "raw_code": "print('{{ hello }}')\n"}
+    shop.write()
+    (shop.root / "profiles.yml").write_text(PROFILES)
+    return shop
+
+
+INTERVAL = ("--start", "2026-03-01", "--end", "2026-03-02")
+
+
+def test_yaml_ready_for_kubectl(scripts: Shop) -> None:
+    result = scripts.run("render", "export", *INTERVAL, "--conf", '{"full": true}')
+    assert result.exit_code == 0, result.output
+    config_map, pod = yaml.safe_load_all(result.stdout)
+    assert [config_map["kind"], pod["kind"]] == ["ConfigMap", "Pod"]
+    assert [schema_errors(each, version) for each in (config_map, pod) for version in VERSIONS] == [[]] * 4
+    (base,) = pod["spec"]["containers"]
+    env = {each["name"]: each.get("value") for each in base["env"]}
+    assert (env["START_DTTM"], env["END_DTTM"]) == ("2026-03-01T00:00:00+00:00", "2026-03-02T00:00:00+00:00")
+    assert json.loads(env["DAG_RUN_CONF"]) == {"full": True}
+    (volume,) = pod["spec"]["volumes"]
+    assert volume["configMap"]["name"] == config_map["metadata"]["name"]
+    assert "    - |\n" in result.stdout or "- |\n" in result.stdout, "the script's start is no block to read"
+
+
+def test_json_is_the_same_as_a_list(scripts: Shop) -> None:
+    found = scripts.json("render", "model.shop.export", *INTERVAL)
+    assert found["kind"] == "List"
+    assert found["items"] == list(yaml.safe_load_all(scripts.run("render", "export", *INTERVAL).stdout))
+
+
+def test_without_times_it_is_the_last_interval(scripts: Shop) -> None:
+    assert scripts.run("render", "export").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("orders",), "runs on target `dev` by `local`, and sends nothing to Kubernetes"),
+        (("local",), "runs on target `env` by `venv`, and sends nothing to Kubernetes"),
+        (("exprt",), "No node is called `exprt`. Close: `export`."),
+        (("export", "--conf", "{"), "--conf is no JSON"),
+        (("export", "--conf", "[1]"), "--conf must be a JSON object"),
+        (("export", "--conf", json.dumps({"a": "x" * 140_000})), "a variable of a pod holds at most"),
+        (("export", "--start", "2026-03-01"), "end_dttm"),
+    ],
+)
+def test_what_cannot_be_rendered_is_told(scripts: Shop, argv: tuple[str, ...], told: str) -> None:
+    result = scripts.run("render", *argv)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in " ".join(result.stderr.split())
