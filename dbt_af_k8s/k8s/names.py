@@ -57,8 +57,16 @@ def safe_label_value(text: str) -> str:
 
 def safe_pod_name(text: str) -> str:
     """The text as the name of a pod: lower case, letters, digits and dashes, with a hash where it changed."""
-    if is_dns_label(text) and len(text) <= _LONGEST_POD_NAME:
+    return safe_dns_label(text, _LONGEST_POD_NAME, empty="pod")
+
+
+def safe_dns_label(text: str, longest: int = LONGEST_LABEL, empty: str = "x") -> str:
+    """The text as an RFC 1123 label of at most `longest` characters; with a hash where it changed.
+
+    `empty` stands in where no letter or digit is left.
+    """
+    if is_dns_label(text) and len(text) <= longest:
         return text
     mark = short_hash(text)
-    cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower())[: _LONGEST_POD_NAME - len(mark) - 1].strip("-")
-    return f"{cleaned}-{mark}" if cleaned else f"pod-{mark}"
+    cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower())[: longest - len(mark) - 1].strip("-")
+    return f"{cleaned or empty}-{mark}"

@@ -3,7 +3,7 @@
 Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ and .../debug/debug-application/debug-pods/
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,8 @@ def _of_a_wait(status: Mapping[str, Any]) -> PodTrouble | None:
 def _states(status: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(key) or ():
-            state = (container.get("state") or {}).get(kind)
+            now, before = container.get("state") or {}, container.get("lastState") or {}
+            state = now.get(kind) or (before.get(kind) if "waiting" in now else None)
             if state is not None:
                 yield str(container.get("name")), state
 
@@ -116,7 +117,7 @@ def _told(message: Any) -> str:
     return f": {text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}"
 
 
-def event_lines(events: list[Mapping[str, Any]]) -> list[str]:
+def event_lines(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """Events of an object for a log, oldest first: `Warning FailedScheduling (x3) shop-x7k: 0/3 nodes ...`."""
     return [_event_line(event) for event in sorted(events, key=_when)]
 

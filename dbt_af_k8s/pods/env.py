@@ -1,7 +1,6 @@
 """Environment variables as users write them, and as Kubernetes does."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.wording import listed, quoted, shown
 from dbt_af_k8s.k8s.check import Path, check_object
 from dbt_af_k8s.k8s.names import is_variable
+from dbt_af_k8s.k8s.secret_names import sounds_secret
 
 #: Longest `NAME=value` that Linux hands to a process, in bytes: 32 pages less the zero at the end.
 LONGEST_VARIABLE = 32 * 4096 - 1
@@ -18,7 +18,6 @@ OWN_VARIABLES = ("MODEL_CONFIG_B64", "DAG_RUN_CONF", "START_DTTM", "END_DTTM")
 OWN_PREFIX = "DBT_AF_"
 #: The ways in which Kubernetes can fill a variable.
 _SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_SECRET_NAME = re.compile(r"(^|_)(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_KEY|ACCESS_KEY)$")
 
 
 def is_own_variable(name: str) -> bool:
@@ -80,7 +79,7 @@ def read_env(written: Any, path: Path) -> tuple[tuple[dict[str, Any], ...], list
 def plain_secrets(env: tuple[Mapping[str, Any], ...]) -> Iterator[str]:
     """Names of variables that sound secret and whose value stands in the pod as plain text."""
     for variable in env:
-        if variable.get("value") and _SECRET_NAME.search(str(variable["name"]).upper()):
+        if variable.get("value") and sounds_secret(str(variable["name"])):
             yield str(variable["name"])
 
 

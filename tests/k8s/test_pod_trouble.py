@@ -88,6 +88,10 @@ def waiting(reason: str, message: str = "") -> Any:
             {"phase": "Pending", "containerStatuses": [waiting("CreateContainerConfigError", "secret x not found")]},
             PodTrouble("start", "container main cannot start (CreateContainerConfigError): secret x not found", "main"),
         ),
+        (
+            {"containerStatuses": [{**waiting("CrashLoopBackOff"), "lastState": ended(4)["state"]}]},
+            PodTrouble("exit", "container main ended with exit code 4", "main", 4),
+        ),
         ({"phase": "Pending", "containerStatuses": [waiting("ContainerCreating")]}, None),
         (
             {

@@ -1,0 +1,48 @@
+"""Templates become Jobs: `golden/` holds one folder per Job, `broken/` one per thing that can be wrong.
+
+`UPDATE_GOLDENS=1` writes `expected.yml` and `expected.txt` anew; read the difference before it is committed. Never set
+in CI.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kubernetes_schemas import VERSIONS, schema_errors
+
+from dbt_af_k8s.config.template_text import TemplateText
+from dbt_af_k8s.errors import ProjectError
+from dbt_af_k8s.jobs.document import read_job
+from dbt_af_k8s.jobs.run import JobRun, prepared_job
+from dbt_af_k8s.jobs.yaml_out import to_yaml
+
+GOLDEN = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir())
+BROKEN = sorted(path for path in (Path(__file__).parent / "broken").iterdir() if path.is_dir())
+
+Rendered = Callable[[Path], TemplateText]
+
+
+def compare(text: str, expected: Path) -> None:
+    if os.environ.get("UPDATE_GOLDENS") == "1" and not os.environ.get("CI"):
+        expected.write_text(text, encoding="utf-8")
+    assert text == expected.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
+def test_the_job_of_a_template(case: Path, rendered: Rendered, run: JobRun) -> None:
+    job = prepared_job(read_job(rendered(case)), run, namespace="shop")
+    compare(to_yaml(job), case / "expected.yml")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
+def test_the_job_is_one_for_kubernetes(case: Path, version: str, rendered: Rendered, run: JobRun) -> None:
+    assert schema_errors(prepared_job(read_job(rendered(case)), run, namespace="shop"), version) == []
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=lambda case: case.name)
+def test_the_texts_for_a_broken_template(case: Path, rendered: Rendered) -> None:
+    with pytest.raises(ProjectError) as failed:
+        read_job(rendered(case))
+    compare("".join(f"{issue}\n" for issue in failed.value.issues), case / "expected.txt")
