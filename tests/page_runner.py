@@ -32,7 +32,7 @@ from dbt_af_k8s.schedule.parse import named_schedule_errors
 
 SETTINGS_FILE = "dbt_af_k8s.yml"
 #: Languages of blocks that are only shown.
-SHOWN_ONLY = ("", "text", "mermaid", "json")
+SHOWN_ONLY = ("", "text", "mermaid", "json", "jinja")
 _FILE_LINE = re.compile(r"^(?:#|--) (?P<path>[\w./-]+\.\w+)\n")
 _LONGEST = 900  # seconds of one command, on a busy machine
 

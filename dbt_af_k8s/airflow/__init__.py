@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dbt_af_k8s.airflow.dags import dbt_dags
     from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+    from dbt_af_k8s.airflow.job_errors import JobFailedError, JobRefusedError
+    from dbt_af_k8s.airflow.job_template import KubernetesJobTemplateOperator
     from dbt_af_k8s.airflow.refresh import DbtRefreshOperator, Refresher, RefreshError
     from dbt_af_k8s.airflow.wait import DbtWaitSensor
 
-__all__ = ["DbtOperator", "DbtRefreshOperator", "DbtWaitSensor", "RefreshError", "Refresher", "dbt_dags"]
+__all__ = [
+    "DbtOperator",
+    "DbtRefreshOperator",
+    "DbtWaitSensor",
+    "JobFailedError",
+    "JobRefusedError",
+    "KubernetesJobTemplateOperator",
+    "RefreshError",
+    "Refresher",
+    "dbt_dags",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +35,10 @@ def __getattr__(name: str) -> Any:
         return import_module("dbt_af_k8s.airflow.dbt_operator").DbtOperator
     if name == "DbtWaitSensor":
         return import_module("dbt_af_k8s.airflow.wait").DbtWaitSensor
+    if name == "KubernetesJobTemplateOperator":
+        return import_module("dbt_af_k8s.airflow.job_template").KubernetesJobTemplateOperator
+    if name in ("JobFailedError", "JobRefusedError"):
+        return getattr(import_module("dbt_af_k8s.airflow.job_errors"), name)
     if name in ("DbtRefreshOperator", "RefreshError", "Refresher"):
         return getattr(import_module("dbt_af_k8s.airflow.refresh"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk.log import mask_secret
 
@@ -14,46 +14,41 @@ from dbt_af_k8s.jobs.run import JobRun, prepared_job
 from dbt_af_k8s.jobs.template import Surroundings, render_template
 from dbt_af_k8s.jobs.yaml_out import to_yaml
 
-if TYPE_CHECKING:
-    from dbt_af_k8s.airflow.job_template import KubernetesJobTemplateOperator
-
 
 def rendered_job(
-    operator: "KubernetesJobTemplateOperator", context: Mapping[str, Any], jinja_env: Any
+    template: str, folders: Sequence[Path], variables: Mapping[str, Any], environment: Any, write_to: str | None
 ) -> dict[str, Any]:
-    """The job of an operator's template, checked. Raises `ProjectError` with all that is wrong with it.
+    """The job of a template, checked. Raises `ProjectError` with all that is wrong with it.
 
-    Where `write_rendered_to` is given the text is written before it is checked: that is when one wants to see it.
+    `folders` are the search paths, `environment` is Airflow's Jinja environment with the DAG's filters and macros.
+    Where `write_to` is given the text is written before it is checked: that is when one wants to see it.
     """
-    name, folders = template_place(operator.template, operator.search_paths, folders_of_dag(operator))
-    environment = jinja_env if jinja_env is not None else operator.get_template_env()
+    path = Path(template)
+    name, places = (path.name, [path.parent, *folders]) if path.is_absolute() else (template, list(folders))
     rendered = render_template(
         name,
-        template_finder(folders),
-        operator.variables(context),
+        template_finder(places),
+        variables,
         Surroundings(environment.filters, environment.globals),
-        searched=tuple(map(str, folders)),
+        searched=tuple(map(str, places)),
     )
-    if operator.write_rendered_to:
-        write_whole(Path(operator.write_rendered_to), rendered.text)
+    if write_to:
+        write_whole(Path(write_to), rendered.text)
     return read_job(rendered)
 
 
-def folders_of_dag(operator: "KubernetesJobTemplateOperator") -> list[Path]:
-    """The folder of the DAG file, and the DAG's `template_searchpath`."""
-    dag = operator.get_dag()
-    if dag is None:
-        return []
+def template_folders(search_paths: Sequence[str], dag: Any) -> list[Path]:
+    """The search paths of an operator, the folder of its DAG file, and the DAG's `template_searchpath`.
+
+    A relative search path lies below the folder of the DAG file.
+    """
     more = dag.template_searchpath or []
-    return [Path(dag.folder), *(Path(path) for path in ([more] if isinstance(more, str) else more))]
-
-
-def template_place(template: str, search_paths: Sequence[str], more: Sequence[Path]) -> tuple[str, list[Path]]:
-    """The name of a template, and the folders to look for it. Relative search paths lie below the first of `more`."""
-    beside = more[0] if more else Path.cwd()
-    folders = [*(beside / path for path in search_paths), *more]
-    path = Path(template)
-    return (path.name, [path.parent, *folders]) if path.is_absolute() else (template, folders)
+    beside = Path(dag.folder)
+    return [
+        *(beside / path for path in search_paths),
+        beside,
+        *(Path(path) for path in ([more] if isinstance(more, str) else more)),
+    ]
 
 
 def job_to_send(

@@ -39,14 +39,13 @@ class KubernetesJobTemplateOperator(BaseOperator):
     the task is killed: `delete`, `suspend` (the next try resumes it) or `keep`. `poll_every` is in seconds. When no
     pod has come to run `startup_timeout` seconds after the first was made, the task gives up and deletes the job; None:
     it is patient. With `deferrable` it waits in the triggerer; output then comes at the end, or every `tail_logs_every`
-    seconds where that is given. `claim` is the name of a PersistentVolumeClaim that other tasks make
-    (`volume_claim_tasks`). `base` goes to Airflow's `BaseOperator`.
+    seconds where that is given. `base` goes to Airflow's `BaseOperator`.
 
     The task returns `name`, `namespace`, `succeeded`, `failed` (pods) and `seconds`. It raises `JobFailedError` where
     the job failed, with the reason in one line, and `JobRefusedError` where template or object are wrong.
     """
 
-    #: `rendered` is the job as it was sent, for Airflow's page "Rendered Templates".
+    #: `rendered` is the job for Airflow's page "Rendered Templates".
     template_fields: Sequence[str] = (
         *("template", "fields", "search_paths", "namespace", "kubernetes_conn_id", "config_file", "cluster_context"),
         *("write_rendered_to", "rendered"),
@@ -109,22 +108,33 @@ class KubernetesJobTemplateOperator(BaseOperator):
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the arguments, and then the template, so that Airflow can show what is sent."""
-        from dbt_af_k8s.airflow.job_rendering import rendered_job, shown_job
+        from dbt_af_k8s.airflow.job_rendering import shown_job
 
         super().render_template_fields(context, jinja_env)
         try:
-            self._job = rendered_job(self, context, jinja_env)
+            self._job = self._render_job(context, jinja_env)
             self.rendered = shown_job(self._job, self.fields)
         except ProjectError as error:
             # `execute` tells it: what fails here has no place in the task's log.
             self.rendered = str(error)
 
+    def _render_job(self, context: Mapping[str, Any], jinja_env: Any = None) -> dict[str, Any]:
+        from dbt_af_k8s.airflow.job_rendering import rendered_job, template_folders
+
+        return rendered_job(
+            self.template,
+            template_folders(self.search_paths, self.get_dag()),
+            self.variables(context),
+            jinja_env if jinja_env is not None else self.get_template_env(),
+            self.write_rendered_to,
+        )
+
     def execute(self, context: Any) -> dict[str, Any]:
         """Make the job, or find it again, and see it through."""
-        from dbt_af_k8s.airflow.job_rendering import rendered_job, run_of
+        from dbt_af_k8s.airflow.job_rendering import run_of
 
         try:
-            template = self._job or rendered_job(self, context, None)
+            template = self._job or self._render_job(context)
             cluster = self._cluster()
             job = self._made_or_found(cluster, template, run_of(context))
             return self._see_through(cluster, job, {})
@@ -158,14 +168,11 @@ class KubernetesJobTemplateOperator(BaseOperator):
 
     def _end(self, cluster: Cluster, job: Mapping[str, Any]) -> None:
         namespace, name = str(job["metadata"]["namespace"]), str(job["metadata"]["name"])
+        self.log.info("The task was killed; Job %s, on_kill_action: %s.", full_name(job), self.on_kill_action)
         if self.on_kill_action == "delete":
-            self.log.info("Deleting Job %s.", full_name(job))
             cluster.delete_job(namespace, name)
         elif self.on_kill_action == "suspend":
-            self.log.info("Suspending Job %s.", full_name(job))
             cluster.patch_job(namespace, name, suspension(True))
-        else:
-            self.log.info("Job %s is left running.", full_name(job))
 
     def access(self) -> ClusterAccess:
         """The way into the cluster."""

@@ -6,6 +6,7 @@ from typing import Any
 from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.template_text import TemplateText
 from dbt_af_k8s.config.wording import choose_from, quoted, shown
+from dbt_af_k8s.config.yaml_lines import key_lines, line_of
 from dbt_af_k8s.config.yaml_text import duplicate_errors, load_yaml
 from dbt_af_k8s.errors import Issue, ProjectError, error
 from dbt_af_k8s.k8s.check import Path, check_object
@@ -25,21 +26,27 @@ def read_job(rendered: TemplateText) -> dict[str, Any]:
     Lines in messages are those of the rendered text, which `write_rendered_to` and `dbt-af-k8s render` show.
     """
     file = f"{rendered.file} (rendered)"
-    found = load_yaml(rendered.text.encode("utf-8", "surrogatepass"), file=file)
+    data = rendered.text.encode("utf-8", "surrogatepass")
+    found = load_yaml(data, file=file)
     if not found.mapping:
-        raise ProjectError([_issue(Finding((), "missing", "Nothing is left of the template.", "Write a Job."), file)])
-    issues = [*duplicate_errors(found, file=file), *(_issue(each, file) for each in job_findings(found.mapping))]
+        nothing = "Nothing is left of the template."
+        raise ProjectError([_issue(Finding((), "missing", nothing, "Write a Job."), file, {})])
+    wrong = list(job_findings(found.mapping))
+    lines = key_lines(data) if wrong else {}
+    issues = [*duplicate_errors(found, file=file), *(_issue(each, file, lines) for each in wrong)]
     if issues:
         raise ProjectError(issues)
     job: dict[str, Any] = _without_nulls(found.mapping)
     return job
 
 
-def _issue(finding: Finding, file: str) -> Issue:
+def _issue(finding: Finding, file: str, lines: Mapping[Path, int]) -> Issue:
     key = finding.key or None
+    line = line_of(finding.path, lines)
+    message = f"{finding.message[:-1]} (line {line})." if line else finding.message
     if finding.kind == "unknown":
-        return error("unknown-job-key", finding.message, finding.fix, file=file, key=key)
-    return error("bad-job", finding.message, finding.fix, file=file, key=key)
+        return error("unknown-job-key", message, finding.fix, file=file, key=key)
+    return error("bad-job", message, finding.fix, file=file, key=key)
 
 
 def job_findings(job: Mapping[Any, Any]) -> Iterator[Finding]:
@@ -47,7 +54,10 @@ def job_findings(job: Mapping[Any, Any]) -> Iterator[Finding]:
     yield from _head(job)
     metadata = job.get("metadata") or {}
     wrong = list(check_object(metadata, "ObjectMeta", ("metadata",)))
-    yield from wrong or _metadata(metadata)
+    yield from wrong
+    if isinstance(metadata, Mapping):
+        told = {finding.path for finding in wrong}
+        yield from (finding for finding in _metadata(metadata) if finding.path not in told)
     if job.get("spec") is None:
         yield Finding(("spec",), "missing", "The Job has no `spec`.", "Write `spec: {template: ...}`.")
         return
@@ -74,7 +84,7 @@ def _head(job: Mapping[Any, Any]) -> Iterator[Finding]:
 def _metadata(metadata: Mapping[str, Any]) -> Iterator[Finding]:
     for key in ("name", "namespace"):
         value = metadata.get(key)
-        if value is not None and not is_dns_label(value):
+        if isinstance(value, str) and not is_dns_label(value):
             message = f"`metadata.{key}` cannot be {shown(value)}."
             fix = f"{_DNS_FIX} At most {LONGEST_LABEL} characters."
             yield Finding(("metadata", key), "wrong", message, fix)
@@ -83,8 +93,11 @@ def _metadata(metadata: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _labels(metadata: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     for part in ("labels", "annotations"):
-        for name, value in (metadata.get(part) or {}).items():
-            at = (*path, part, name)
+        written = metadata.get(part)
+        for name, value in (written if isinstance(written, Mapping) else {}).items():
+            at = (*path, part, str(name))
+            if not isinstance(name, str) or not isinstance(value, str):
+                continue
             if not is_label_key(name):
                 yield Finding(at, "wrong", f"`{dotted((*path, part))}` cannot have {quoted(name)}.", LABEL_KEY_FIX)
             elif part == "labels" and not is_label_value(value):

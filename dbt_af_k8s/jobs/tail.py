@@ -53,12 +53,13 @@ def new_lines(text: str, position: LogPosition, most: int | None = None) -> tupl
 
     With `most` only the last ones, and before them how many were left out.
     """
-    fresh, at_stamp, stamp, last = [], 0, position.stamp, position.count
+    fresh, at_stamp, stamp, last, current = [], 0, position.stamp, position.count, ""
     for line in text.splitlines():
         found, _, words = line.partition(" ")
         if not _is_stamp(found):
             # The rest of a line that Kubernetes broke, or a message of its own.
-            found, words = stamp, line
+            found, words = current, line
+        current = found
         if found < position.stamp:
             continue
         at_stamp = at_stamp + 1 if found == stamp else 1

@@ -159,6 +159,8 @@ def test_every_argument_of_the_python_api_is_on_its_page() -> None:
     page = read_page(DOCS / "reference" / "python-api.md").text
     assert arguments_on(page, "dbt_dags") == arguments_of(airflow.dbt_dags)
     assert arguments_on(page, "DbtWaitSensor") == arguments_of(airflow.DbtWaitSensor.__init__)
+    job = arguments_of(airflow.KubernetesJobTemplateOperator.__init__)
+    assert arguments_on(page, "KubernetesJobTemplateOperator") == job
     made = arguments_of(airflow.DbtOperator.for_nodes) | arguments_of(airflow.DbtOperator.__init__)
     assert arguments_on(page, "DbtOperator") == made - {"invocation", "project"}
     assert all(f"\n## {name}\n" in page for name in airflow.__all__)

@@ -1,0 +1,54 @@
+"""Rendering: what a template can use, and what it cannot reach. Broken ones are in `broken/`."""
+
+import pytest
+
+from dbt_af_k8s.config.template_text import TemplateText
+from dbt_af_k8s.errors import ProjectError
+from dbt_af_k8s.jobs.template import Surroundings, is_template_name, render_template
+
+
+def rendered(text: str, **variables: object) -> str:
+    return render_template("job.yml", lambda name: TemplateText(text, name), variables).text
+
+
+def test_filters_and_names_of_a_dag_are_there() -> None:
+    text = "{{ 'a' | twice }} {{ shout('b') }} {{ dag_name }}"
+    surroundings = Surroundings({"twice": lambda text: text * 2}, {"shout": str.upper})
+    found = render_template("job.yml", lambda name: TemplateText(text, name), {"dag_name": "d"}, surroundings)
+    assert found == TemplateText("aa B d", "job.yml")
+
+
+def test_a_default_and_a_question_are_no_error() -> None:
+    assert rendered("{{ x | default(1) }}{% if y is defined %}{{ y }}{% endif %}") == "1"
+
+
+def test_what_it_is_given_cannot_be_changed() -> None:
+    values = [1]
+    with pytest.raises(ProjectError, match="sandbox"):
+        rendered("{{ values.append(2) }}", values=values)
+    assert values == [1]
+
+
+@pytest.mark.parametrize("name", ["a.yml", "a/b.yml", "a b/c", "..a", "a/...b"])
+def test_names_below_a_search_path(name: str) -> None:
+    assert is_template_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "/a", "../a", "a/../../b", "a//b", "a/.", "a\\b", "..\\a", "a\0b", ".."])
+def test_names_that_lead_out(name: str) -> None:
+    assert not is_template_name(name)
+    with pytest.raises(ProjectError, match="leads out"):
+        render_template(name, lambda name: TemplateText("", name), {})
+
+
+def test_a_missing_template_names_where_it_was_looked_for() -> None:
+    with pytest.raises(ProjectError, match=r"no template 'none.yml' in `a`, `b`"):
+        render_template("none.yml", lambda name: None, {}, searched=("a", "b"))
+
+
+def test_a_failure_inside_of_what_is_called_is_told_with_its_line() -> None:
+    def fails() -> None:
+        raise KeyError("no such variable")
+
+    with pytest.raises(ProjectError, match=r"KeyError: 'no such variable' \(line 2\)"):
+        rendered("a\n{{ fails() }}", fails=fails)
