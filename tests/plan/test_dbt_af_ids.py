@@ -43,7 +43,7 @@ def test_groups_stand_before_the_ids() -> None:
     assert "big" in ids(plan, "sales__large_tests__daily")
     assert sorted(ids(plan, "web__backfill")) == [
         "a__bf__group.a__bf",
-        "a__bf__group.a__end",
+        "a__bf__group.a__bf__end",
         "a__bf__group.t1",
         "a__bf__group.t2",
         "choose",

@@ -23,6 +23,7 @@ _OPERATIONS: Mapping[str, str] = {
 }
 
 _BUILDS = (TaskKind.RUN, TaskKind.SEED, TaskKind.SNAPSHOT)
+_MARKED = (TaskKind.RUN, TaskKind.SNAPSHOT)
 
 
 def as_dbt_af(dags: Sequence[DagPlan], decisions: Decisions) -> tuple[DagPlan, ...]:
@@ -41,13 +42,14 @@ def _by_task(dag: DagPlan, decisions: Decisions) -> Mapping[str, TaskPlan]:
     refreshed = frozenset(task.refresh.of for task in dag.tasks if task.refresh and not task.nodes)
     builders = {task.nodes[0]: task for task in dag.tasks if task.kind in _BUILDS and task.nodes}
     taken: set[str] = set()
+    marked = _marked(dag)
     for task in dag.tasks:
         builder = builders.get(task.refresh.of) if task.refresh and not task.nodes else None
         if builder is not None:
             group: str | None = builder.group or f"{builder.task_id}__group"
             name = f"tableau_refresh__{builder.task_id}"
         else:
-            group, name = _group(task, dag, decisions), _name(task, dag, decisions)
+            group, name = _group(task, dag, marked), _name(task, dag, decisions, marked)
             if group is None and task.kind in _BUILDS and not refreshed.isdisjoint(task.nodes):
                 group = f"{task.task_id}__group"
         wanted = f"{group}.{name}" if group is not None else name
@@ -58,7 +60,14 @@ def _by_task(dag: DagPlan, decisions: Decisions) -> Mapping[str, TaskPlan]:
     return found
 
 
-def _group(task: TaskPlan, dag: DagPlan, decisions: Decisions) -> str | None:
+def _marked(dag: DagPlan) -> frozenset[str]:
+    """The groups of a backfill that dbt-af marks with `bf`: those of models and snapshots, not those of seeds."""
+    if dag.kind is not DagKind.BACKFILL:
+        return frozenset()
+    return frozenset(task.group for task in dag.tasks if task.group is not None and task.kind in _MARKED)
+
+
+def _group(task: TaskPlan, dag: DagPlan, marked: frozenset[str]) -> str | None:
     if task.waits_for is not None:
         return f"{task.waits_for.dag_id}__dependencies__group"
     if task.group == MEDIUM_GROUP:
@@ -66,21 +75,23 @@ def _group(task: TaskPlan, dag: DagPlan, decisions: Decisions) -> str | None:
     if task.kind is TaskKind.MAINTENANCE and task.dbt is not None:
         return f"{_OPERATIONS[task.dbt.operation or '']}__{dag.dag_id}"
     if task.group is not None:
-        return task.group.replace("__group", "__bf__group") if dag.kind is DagKind.BACKFILL else task.group
+        return f"{task.group.removesuffix('__group')}__bf__group" if task.group in marked else task.group
     if task.enable_from is not None or task.disable_from is not None:
         return f"{task.task_id}__group"
     return None
 
 
-def _name(task: TaskPlan, dag: DagPlan, decisions: Decisions) -> str:
+def _name(task: TaskPlan, dag: DagPlan, decisions: Decisions, marked: frozenset[str]) -> str:
     if task.group == MEDIUM_GROUP and task.kind is TaskKind.TEST and len(task.nodes) == 1:
         beside = decisions.placements[task.nodes[0]].beside
         return task.task_id if beside is None else f"{decisions.nodes[beside].node.name}__{task.task_id}"
     if task.kind is TaskKind.MAINTENANCE and task.dbt is not None:
         plain = task.task_id.removeprefix(f"{task.dbt.operation}__")
         return f"dbt_{_OPERATIONS[task.dbt.operation or '']}__{plain}"
-    if dag.kind is DagKind.BACKFILL and task.kind in (TaskKind.RUN, TaskKind.SNAPSHOT):
+    if dag.kind is DagKind.BACKFILL and task.kind in _MARKED:
         return f"{task.task_id}__bf"
+    if task.kind is TaskKind.ENDPOINT and task.group in marked:
+        return f"{task.task_id.removesuffix('__end')}__bf__end"
     return task.task_id
 
 
