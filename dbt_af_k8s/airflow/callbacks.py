@@ -3,13 +3,17 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from dbt_af_k8s.airflow.by_name import find_by_name
+from dbt_af_k8s.airflow.by_name import file_of, find_by_name
 from dbt_af_k8s.config.settings_integrations import EVENTS, Callbacks, CallbackSettings, Deadline
 from dbt_af_k8s.errors import Issue, ProjectError, UsageError, error
 
-_FIX = "Correct the dotted path, or install its package where DAGs are parsed and tasks run."
+_FIX = (
+    "Correct the dotted path, install its package where DAGs are parsed and tasks run, "
+    "or put the Python file beside `dbt_project.yml`."
+)
 _REFERENCES = {
     "queued": lambda references: references.DAGRUN_QUEUED_AT,
     "logical_date": lambda references: references.DAGRUN_LOGICAL_DATE,
@@ -20,16 +24,22 @@ _REFERENCES = {
 class Hooks:
     """What a DAG and its tasks call, as arguments of `DAG` and of operators.
 
-    `made_in_python` are the things to call of a `Config`, by key. Raises `ProjectError` with every name behind which
-    nothing is to be called; Airflow shows it as an import error of the DAG file.
+    `made_in_python` are the things to call of a `Config`, by key; Python files in `project_dir` are found, too. Raises
+    `ProjectError` with every name behind which nothing is to be called; Airflow shows it as an import error of the DAG
+    file.
     """
 
-    def __init__(self, wanted: CallbackSettings, made_in_python: Mapping[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        wanted: CallbackSettings,
+        made_in_python: Mapping[str, Callable[..., Any]],
+        project_dir: Path | None = None,
+    ) -> None:
         issues: list[Issue] = []
         found: dict[str, Callable[..., Any]] = {}
         for name in sorted(set(_names((wanted.dag, *wanted.tasks.values())))):
             try:
-                found[name] = _callback(name, made_in_python)
+                found[name] = _callback(name, made_in_python, project_dir)
             except UsageError as reason:
                 issues.append(error("callback-not-found", f"`{name}` cannot be called: {reason}.", _FIX, key=name))
         #: Arguments of the DAG.
@@ -37,7 +47,7 @@ class Hooks:
         self._of_kind = {kind: _arguments(callbacks, found) for kind, callbacks in wanted.tasks.items()}
         if wanted.deadline is not None:
             try:
-                self.of_dag = {**self.of_dag, "deadline": _deadline(wanted.deadline, made_in_python)}
+                self.of_dag = {**self.of_dag, "deadline": _deadline(wanted.deadline, made_in_python, project_dir)}
             except UsageError as reason:
                 message = f"The deadline cannot be set: {reason}."
                 issues.append(error("callback-not-found", message, _FIX, key="callbacks.dag.deadline"))
@@ -61,9 +71,11 @@ def _arguments(callbacks: Callbacks, found: Mapping[str, Callable[..., Any]]) ->
     }
 
 
-def _callback(name: str, made_in_python: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+def _callback(
+    name: str, made_in_python: Mapping[str, Callable[..., Any]], project_dir: Path | None
+) -> Callable[..., Any]:
     """A function or notifier. A notifier that is named by its class is made without arguments."""
-    found = find_by_name(name, made_in_python)
+    found = find_by_name(name, made_in_python, project_dir)
     if isinstance(found, type):
         try:
             found = found()
@@ -79,7 +91,7 @@ def _callback(name: str, made_in_python: Mapping[str, Callable[..., Any]]) -> Ca
     return made
 
 
-def _deadline(wanted: Deadline, made_in_python: Mapping[str, Callable[..., Any]]) -> Any:
+def _deadline(wanted: Deadline, made_in_python: Mapping[str, Callable[..., Any]], project_dir: Path | None) -> Any:
     """Airflow's `DeadlineAlert`, which keeps the path of what it calls, not the thing itself."""
     try:
         from airflow.sdk.definitions.callback import AsyncCallback, SyncCallback
@@ -88,6 +100,11 @@ def _deadline(wanted: Deadline, made_in_python: Mapping[str, Callable[..., Any]]
         from airflow import __version__
 
         raise UsageError(f"Airflow {__version__} has no deadline alerts of this form; 3.3 has") from None
+    if wanted.call not in made_in_python and (file := file_of(wanted.call, project_dir)):
+        raise UsageError(
+            f"{file} lies beside the project, where Airflow's triggerer and executor, which call it, do not look; "
+            "put it into a folder of their Python path, as Airflow's `plugins` folder is"
+        )
     found = find_by_name(wanted.call, made_in_python)
     path: str | Callable[..., Any] = wanted.call
     if wanted.call in made_in_python:

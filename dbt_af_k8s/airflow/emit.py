@@ -32,7 +32,7 @@ def emit_dag(plan: DagPlan, project: DbtProject, request: PlanRequest | None = N
     """
     asked = request or PlanRequest(project.project_dir, profiles_dir=project.profiles_dir)
     with garbage_collection_paused():
-        hooks = Hooks(plan.callbacks, made_in_python(asked))
+        hooks = Hooks(plan.callbacks, made_in_python(asked), project.project_dir)
         dag = _empty_dag(plan, hooks)
         groups: dict[str, TaskGroup] = {}
         for task in plan.tasks:

@@ -116,6 +116,7 @@ def _refresh(asked: Asked) -> BaseOperator:
         task_id=asked.task.task_id,
         refresh=refresh,
         provider=made_in_python(asked.request).get(refresh.provider),
+        project_dir=asked.project.project_dir,
         # Where all that it would show was skipped there is nothing new to show.
         **{**asked.settings, "trigger_rule": "none_failed_min_one_success"},
     )

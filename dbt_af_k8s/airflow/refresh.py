@@ -1,6 +1,7 @@
 """Refresh what reads a model: the operator, and who does it for which provider."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -28,7 +29,8 @@ class DbtRefreshOperator(BaseOperator):
 
     All of them are tried, also where one fails. `refresh` names the provider: `tableau`, or the dotted path of a class
     or function that is called without arguments and gives a `Refresher`; `provider` is that thing itself, for those
-    that have it at hand. Returns what was done, one sentence each.
+    that have it at hand. A Python file in `project_dir` goes before an installed module of the same name. Returns what
+    was done, one sentence each.
 
     Raises `RefreshRetryError` where another try may help with all that failed, else `RefreshFailedError`.
     """
@@ -41,16 +43,18 @@ class DbtRefreshOperator(BaseOperator):
         task_id: str,
         refresh: RefreshPlan,
         provider: Callable[[], Refresher] | Refresher | None = None,
+        project_dir: Path | None = None,
         **base: Any,
     ) -> None:
         super().__init__(task_id=task_id, **base)
         self.refresh = refresh
         self.provider = provider
+        self.project_dir = project_dir
 
     def execute(self, context: Any) -> list[str]:
         """Refresh, and tell what was done."""
         try:
-            refresher = refresher_of(self.refresh.provider, self.refresh.options, self.provider)
+            refresher = refresher_of(self.refresh.provider, self.refresh.options, self.provider, self.project_dir)
         except RefreshError as fault:
             raise RefreshFailedError(str(fault)) from None
         done: list[str] = []
@@ -72,9 +76,14 @@ class DbtRefreshOperator(BaseOperator):
 
 
 def refresher_of(
-    provider: str, options: Mapping[str, Any], given: Callable[[], Refresher] | Refresher | None = None
+    provider: str,
+    options: Mapping[str, Any],
+    given: Callable[[], Refresher] | Refresher | None = None,
+    project_dir: Path | None = None,
 ) -> Refresher:
     """The refresher of a provider; `given` is what makes it, or itself, where that is at hand.
+
+    A provider that is named by its dotted path may lie in a Python file of `project_dir`.
 
     Raises `RefreshError` where there is none of that name.
     """
@@ -87,7 +96,7 @@ def refresher_of(
 
         return MonteCarloImporter(**options)
     try:
-        found = find_by_name(provider, {}) if given is None else given
+        found = find_by_name(provider, {}, project_dir) if given is None else given
     except UsageError as reason:
         raise RefreshError(f"The provider `{provider}` is not found: {reason}.") from None
     if isinstance(found, type) or not isinstance(found, Refresher):

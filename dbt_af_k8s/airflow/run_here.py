@@ -4,10 +4,10 @@ The child process of `dbt-af-k8s run`: `python -m dbt_af_k8s.airflow.run_here JO
 file JOB and writes one event as JSON per line on stdout; whatever Airflow, dbt and the tasks write goes to the file
 LOG. The caller sets AIRFLOW_HOME, the metadata database and `JOB_VARIABLE`; this process touches no other Airflow.
 
-Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "manifest", "config", "target", "slices",
-"runs": [{"dag_id", "start", "end"}]}`; what was named when planning is named again for tasks that plan. Wait tasks
-are marked as done: the caller has put the runs in order, or passes the waits over knowingly. So are refreshes, and
-there are no callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
+    request: PlanRequest
+Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "slices", "runs": [{"dag_id", "start", "end", "form"}]}`.
+Wait tasks are marked as done: the caller has put the runs in order, or passes the waits over knowingly. So are
+refreshes, and there are no callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
 `dag-started` (`start`, `end`, `tasks`), `task-started` (`task_id`), `task-done` (`task_id`, `state`, `seconds`,
 `rows`, `message`, `log_from`, `log_to`), `dag-done` (`state`, `seconds`) and `fault` (`message`).
 """
@@ -53,7 +53,17 @@ class Job:
     dags: Mapping[str, DagPlan]
     project: DbtProject
     request: PlanRequest
-    runs: tuple[tuple[str, Interval], ...]
+    runs: tuple["HereRun", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HereRun:
+    """One run of one DAG."""
+
+    dag_id: str
+    interval: Interval
+    #: What a person would fill in besides the interval.
+    form: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -183,7 +193,11 @@ def read_job(path: Path) -> Job:
             config=_path(data, "config"),
         ),
         runs=tuple(
-            (run["dag_id"], Interval(datetime.fromisoformat(run["start"]), datetime.fromisoformat(run["end"])))
+            HereRun(
+                run["dag_id"],
+                Interval(datetime.fromisoformat(run["start"]), datetime.fromisoformat(run["end"])),
+                run.get("form", {}),
+            )
             for run in data["runs"]
         ),
     )
@@ -210,11 +224,12 @@ def run_job(job: Job, events: Events) -> bool:
     from airflow.sdk.listener import get_listener_manager
 
     get_listener_manager().add_listener(TaskListener(events))  # type: ignore[no-untyped-call]
-    return all(_run(job, dag_id, interval, events) for dag_id, interval in job.runs)
+    return all(_run(job, run, events) for run in job.runs)
 
 
-def _run(job: Job, dag_id: str, interval: Interval, events: Events) -> bool:
+def _run(job: Job, asked: HereRun, events: Events) -> bool:
     """Run one DAG for one interval. Its waits are marked as done without a look, and it refreshes nothing."""
+    dag_id, interval = asked.dag_id, asked.interval
     os.environ[DAG_VARIABLE] = dag_id
     dag = emit_dag(job.dags[dag_id], job.project, job.request)
     left = {
@@ -230,7 +245,7 @@ def _run(job: Job, dag_id: str, interval: Interval, events: Events) -> bool:
         # From this logical date Airflow infers the interval that ends then, for templates; our tasks read the form.
         logical_date=interval.end,
         run_after=interval.end,
-        run_conf={START_FIELD: interval.start.isoformat(), END_FIELD: interval.end.isoformat()},
+        run_conf={**asked.form, START_FIELD: interval.start.isoformat(), END_FIELD: interval.end.isoformat()},
         mark_success_pattern="|".join(re.escape(task_id) for task_id in left) or None,
     )
     for instance in run.get_task_instances():

@@ -45,6 +45,15 @@ def run(
             metavar="TIME",
         ),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--form",
+            help="The form of the one DAG, as JSON: what a person fills in to start it in Airflow. "
+            "A backfill is run chunk by chunk.",
+            metavar="JSON",
+        ),
+    ] = None,
     with_upstream: Annotated[
         bool, typer.Option("--with-upstream", help="First make every run of other DAGs that it waits for.")
     ] = False,
@@ -59,15 +68,22 @@ def run(
 
     Airflow gets a private home and database in the project's target folder; your own Airflow is not touched. Tasks run
     one at a time and are not retried. What the DAG waits for is named and passed over, unless --with-upstream.
+    What came of it is also written as JSON to `last_run.json` in that home (target/dbt_af_k8s/airflow).
     Exits with 1 where a task failed.
     """
+    from dbt_af_k8s.cli.run_form import read_form, runs_of_form
     from dbt_af_k8s.cli.run_order import runs_of_several
 
     where = Where(project_dir, profiles_dir, target, manifest, config)
     plan = where.build().plan
     dags = [dag_named(plan, dag_id) for dag_id in dag_ids]
     wanted = [(dag, interval_to_run(dag, date)) for dag in dags]
-    steps = runs_of_several(plan, wanted, with_upstream=with_upstream)
+    if form is None:
+        steps = runs_of_several(plan, wanted, with_upstream=with_upstream)
+    elif len(dags) > 1 or with_upstream:
+        raise UsageError("--form is for one DAG alone: name no other, and leave --with-upstream away.")
+    else:
+        steps = runs_of_form(dags[0], read_form(dags[0], form), wanted[0][1])
     home = _home(where)
     with home.locked():
         succeeded = _run(where, plan, steps, home, as_json=output_format is Format.JSON)
@@ -121,6 +137,7 @@ def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "Privat
             report.take(event)
     finally:
         report.stop()
+    home.write_summary(report.summary())
     if as_json:
         write_json(report.summary())
     else:
@@ -150,6 +167,7 @@ def job_of(request: "PlanRequest", plan: "Plan", slices: Path | None, steps: tup
                 "dag_id": step.dag_id,
                 "start": step.interval.start.isoformat(),
                 "end": step.interval.end.isoformat(),
+                "form": dict(step.form),
             }
             for step in steps
         ],

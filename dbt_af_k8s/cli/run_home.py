@@ -112,6 +112,11 @@ class PrivateHome:
                 continue
             return
 
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Leave what came of the last run beside its log, for other programs."""
+        text = json.dumps(summary, indent=2) + "\n"
+        (self.folder / "last_run.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+
     def log_lines(self, start: int, end: int) -> list[str]:
         """The lines of the log between two offsets in bytes."""
         with self.log.open("rb") as log:

@@ -1,7 +1,8 @@
 """Which runs `dbt-af-k8s run` makes, and in which order: the runs asked for, each after those that it waits for."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dbt_af_k8s.plan.values import DagPlan, Plan, WaitsFor
 from dbt_af_k8s.schedule.calendar import Calendar
@@ -17,6 +18,8 @@ class RunStep:
     interval: Interval
     #: `dag_id.task_id` of what its waits wait for, where no run was made before this one; sorted.
     passed_over: tuple[str, ...] = ()
+    #: What a person would fill in besides the interval.
+    form: Mapping[str, Any] = field(default_factory=dict)
 
 
 def runs_of_several(

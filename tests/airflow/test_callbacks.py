@@ -364,3 +364,27 @@ def test_a_run_gets_its_deadline(dag_test_lab, tmp_path):
     assert moment.startswith("2026-03-01 01:00")
     assert "called.late" in data
     assert "anna" in data
+
+
+def test_a_python_file_beside_the_project_is_found(tmp_path):
+    (tmp_path / "json.py").write_text("def tell(context):\n    return 1\n")
+    (tmp_path / "broken_alerts.py").write_text("1 / 0\n")
+
+    def dag(call: str, **more: Any) -> Any:
+        callbacks = CallbackSettings(tasks={"endpoint": Callbacks(on_failure=(call,))}, **more)
+        return emit_dag(dag_of(TaskPlan("end", TaskKind.ENDPOINT), callbacks=callbacks), DbtProject(tmp_path))
+
+    def first(made: Any) -> Any:
+        return made.get_task("end").on_failure_callback[0](None)
+
+    # It hides the module of Python's own for this project alone, and is read again when it changes.
+    assert first(dag("json.tell")) == 1
+    assert not hasattr(json, "tell")
+    (tmp_path / "json.py").write_text("def tell(context):\n    return 22\n")
+    assert first(dag("json.tell")) == 22
+    with pytest.raises(ProjectError, match=r"broken_alerts\.py failed with ZeroDivisionError"):
+        dag("broken_alerts.tell")
+    with pytest.raises(ProjectError, match=r"`json` has no `tel`; did you mean `tell`"):
+        dag("json.tel")
+    with pytest.raises(ProjectError, match="where Airflow's triggerer and executor"):
+        dag("json.tell", deadline=Deadline(60, "queued", "json.tell"))
