@@ -64,12 +64,16 @@ def create_pools(env: dict[str, str]) -> None:
 
 
 def build_once(env: dict[str, str]) -> None:
-    """Let dbt make every table once where there is no database yet: a DAG does not wait for runs of before its time."""
+    """Let dbt make every table once where there is no database yet: a DAG does not wait for runs of before its time.
+
+    Where there is one, load the raw tables again: nobody did while Airflow was off, and the gates want fresh sources.
+    """
     subprocess.run([BIN / "dbt-af-k8s", "package", "install"], cwd=PROJECT, env=env, check=True)
     is_built = (PROJECT / "shop.duckdb").exists()
     if not is_built:
         print("Building the shop once with dbt, so that every table is there", flush=True)
-    argv = [BIN / "dbt", "parse" if is_built else "build", "--quiet", "--profiles-dir", "."]
+    step = ("seed", "--select", "raw") if is_built else ("build",)
+    argv = [BIN / "dbt", *step, "--quiet", "--profiles-dir", "."]
     subprocess.run(argv, cwd=PROJECT, env=env, check=True)
 
 

@@ -57,7 +57,8 @@ class Report:
             told = ", ".join(
                 safe(dag_id) + (f" ({count} times)" if count > 1 else "") for dag_id, count in runs.items()
             )
-            self._screen.print(f"{len(self.steps)} runs, in order of their waits: {told}")
+            order = "in order of their waits" if len(runs) > 1 else "one after the other"
+            self._screen.print(f"{len(self.steps)} runs, {order}: {told}")
         if self._screen.is_terminal:
             self._status = self._screen.status("Starting Airflow")
             self._status.start()
@@ -109,6 +110,8 @@ class Report:
         self.runs.append({**run, "seconds": None, "passed_over": list(step.passed_over), "tasks": []})
         if self.quiet:
             return
+        if self._status:
+            self._status.update(safe(step.dag_id))
         self._screen.print(f"\n[name]{safe(step.dag_id)}[/] for [accent]{shown(step.interval)}[/] (UTC)")
 
     def _task_done(self, event: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dbt_af_k8s.errors import UsageError
-from dbt_af_k8s.plan.render_picture import Arrow, Box, Picture
+from dbt_af_k8s.plan.render_picture import LONGEST, Arrow, Box, Picture
 
 TITLE_SIZE = 15
 ROW_SIZE = 12
@@ -27,7 +27,6 @@ LANE = 12
 #: Between two layers, besides the widest label.
 LAYER_GAP = 72
 MARGIN = 28
-LONGEST = 44
 
 Point = tuple[float, float]
 

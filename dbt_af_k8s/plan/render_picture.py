@@ -8,6 +8,9 @@ from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.render import run_counts, schedule_label
 from dbt_af_k8s.plan.values import REPEATING_KINDS, DagKind, DagPlan, Plan, TaskKind, TaskPlan
 
+#: Characters for which a line of a box has room.
+LONGEST = 44
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -159,7 +162,16 @@ def _schedule_rows(dags: list[DagPlan]) -> Iterator[Row]:
         counts = " · ".join(f"{count} {word}" for word, count in run_counts(dag))
         special = "" if dag.kind in (DagKind.SCHEDULED, DagKind.MANUAL) else dag.kind.value.replace("_", " ")
         text = "broken: see check" if dag.is_broken else " · ".join(part for part in (special, counts) if part)
-        yield Row(schedule_label(dag), text)
+        yield Row(schedule_label(dag), _fitting(text))
+
+
+def _fitting(text: str) -> str:
+    """As many parts of a row as have room; what runs most stands first."""
+    parts = text.split(" · ")
+    while len(text) > LONGEST and len(parts) > 1:
+        parts.pop()
+        text = " · ".join([*parts, "…"])
+    return text
 
 
 def _domain_kind(dags: list[DagPlan]) -> str:

@@ -1,5 +1,6 @@
 """`make demo`, whole: dbt, the plan, real Airflow, and the rows that come out."""
 
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
+from dbt_af_k8s.plan.values import DagKind
 
 pytestmark = [pytest.mark.airflow, pytest.mark.dbt, pytest.mark.slow]
 
@@ -32,15 +35,31 @@ def test_it_runs_every_scheduled_dag_after_those_it_waits_for(demo: str) -> None
         "finance__office_morning",
         "marketing__weekly_shift_1_days",
         "raw__daily",
+        "raw__freshness",  # models wait for the tests of their sources
         "sales__daily",
-        "shop__freshness",  # it tests the sources that models read
+        "science__manual",
         "web__hourly",
+        "sales__large_tests__daily",
     ]
     assert ran[0] == "raw__daily"
     assert ran.index("web__hourly") < ran.index("sales__daily")
     assert ran.index("sales__daily") < min(
         ran.index("finance__office_morning"), ran.index("marketing__weekly_shift_1_days")
     )
+
+
+def test_it_runs_one_of_each_kind_and_says_so_at_the_end(demo: str) -> None:
+    """A row of the table: the kind (where it is not that of the row before), the DAG, its runs, its tasks, seconds."""
+    table = demo[demo.rindex("What ran") :].splitlines()
+    rows = [re.split(r"\s{2,}", line.strip()) for line in table if "__" in line and " done" in line]
+    kinds = [row[0] for row in rows if len(row) == 5]
+    assert set(kinds) == {kind.replace("_", " ") for kind in DagKind}
+    assert len(kinds) == len(set(kinds))
+    told = {row[-4]: row[-3:-1] for row in rows}
+    assert told["web__backfill"] == ["2", "6 done, 6 skipped"]  # two chunks
+    assert told["shop_dbt_run_model"] == ["1", "1 done"]
+    assert told["sales__daily"] == ["1", "12 done, 1 skipped"]  # not March
+    assert "refresh__morning_report  a run here refreshes nothing" in demo
 
 
 def test_each_domain_leaves_the_rows_of_its_interval(demo: str, parsed_shop: Path) -> None:
@@ -54,22 +73,27 @@ def test_each_domain_leaves_the_rows_of_its_interval(demo: str, parsed_shop: Pat
     assert week == rows(database, "select 70, 30, sum(value_eur) from orders_v2")
 
 
-def test_maintenance_leaves_three_days_of_hours(demo: str, parsed_shop: Path) -> None:
-    """The interval of the daily DAG ends on Monday at midnight, so three days begin on Friday."""
+def test_maintenance_deletes_old_hours_and_the_backfill_brings_two_days_back(demo: str, parsed_shop: Path) -> None:
+    """The interval of the daily DAG ends on Monday at midnight, so its three days begin on Friday."""
     database = parsed_shop / "target" / "demo.duckdb"
     hours = rows(database, "select distinct visit_hour from visits order by visit_hour")
     left = rows(database, "select distinct visit_hour from visits_by_hour order by visit_hour")
-    friday = datetime(2026, 1, 9)  # noqa: DTZ001  as DuckDB gives it
-    assert left == [hour for hour in hours if hour[0] >= friday]
+    wednesday = datetime(2026, 1, 7)  # noqa: DTZ001  as DuckDB gives it
+    assert left == [hour for hour in hours if hour[0] >= wednesday]
     assert 0 < len(left) < len(hours)
-    assert "web__maintenance" in demo
+    assert "2026-01-09 06:00:00" in demo  # what maintenance left
+
+
+def test_a_person_runs_a_model_that_its_schedule_skips(demo: str, parsed_shop: Path) -> None:
+    assert "spring_sale  skipped" in demo
+    assert rows(parsed_shop / "target" / "demo.duckdb", "select sum(orders) from spring_sale") == [(30,)]
 
 
 def test_it_draws_the_map_and_says_what_to_open(demo: str, parsed_shop: Path) -> None:
     page = (parsed_shop / "target" / "domains.html").read_text(encoding="utf-8")
     assert "<svg" in page
     assert all(domain in page for domain in ("raw", "web", "sales", "finance", "marketing"))
-    assert "target/domains.html" in "\n".join(demo.splitlines()[-8:])
+    assert "target/domains.html" in "\n".join(demo.splitlines()[-10:])
 
 
 def test_an_interval_that_runs_again_leaves_the_same_rows(demo: str, parsed_shop: Path) -> None:

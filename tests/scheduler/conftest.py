@@ -14,7 +14,8 @@ from scheduler.session import airflow_session, throw_away
 
 HERE = Path(__file__).parent
 #: The file that a user of the library writes.
-ONE_LINE = 'from dbt_af_k8s.airflow import dbt_dags; globals().update(dbt_dags("../two_domains"))\n'
+ONE_LINE = 'from dbt_af_k8s.airflow import dbt_dags; globals().update(dbt_dags("../{project}"))\n'
+PROJECTS = ("two_domains", "alarms")
 #: States of a wait that has begun and is not over, in each of its three ways.
 WAITS = ("deferred", "up_for_reschedule", "running")
 
@@ -25,8 +26,10 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     home = Path(tempfile.mkdtemp(prefix="dbt-af-k8s-scheduler-"))
     failed_before = request.session.testsfailed
     dags = Path(shutil.copytree(HERE / "dags", home / "dags"))
-    (dags / "two_domains.py").write_text(ONE_LINE)
-    parse_project(Path(shutil.copytree(HERE / "two_domains", home / "two_domains")))
+    for project in PROJECTS:
+        # Not `<project>.py`: the DAG folder is on the Python path, and the project may have a file of that name.
+        (dags / f"{project}_dags.py").write_text(ONE_LINE.format(project=project))
+        parse_project(Path(shutil.copytree(HERE / project, home / project)))
     with airflow_session(home, dags) as session:
         lab = Lab(session)
         expected = {*(case.dag_id for case in CASES), *(each.dag_id for each in UPSTREAMS)}

@@ -13,7 +13,7 @@ FORM = {"start_dttm": "2026-01-01", "end_dttm": "2026-01-04", "chunk": "day", "m
 
 
 def test_three_days_one_after_the_other(lab: Lab) -> None:
-    lab.session.until("Airflow has read the DAG", lambda: DAG in lab.dags_or_fail("two_domains.py"))
+    lab.session.until("Airflow has read the DAG", lambda: DAG in lab.dags_or_fail("two_domains_dags.py"))
     with pytest.raises(AssertionError, match="400"):
         lab.rest.trigger(DAG, form=FORM | {"chunk": "year"})
     lab.rest.switch_on(DAG)

@@ -12,8 +12,8 @@ pytestmark = [pytest.mark.scheduler, pytest.mark.airflow, pytest.mark.dbt, pytes
 def test_a_domain_waits_for_the_model_of_another(lab: Lab) -> None:
     """Finance is switched on first; both models are built by dbt, each for the day before."""
     lab.session.until(
-        "Airflow has read two_domains.py",
-        lambda: {"sales__daily", "finance__daily"} <= set(lab.dags_or_fail("two_domains.py")),
+        "Airflow has read two_domains_dags.py",
+        lambda: {"sales__daily", "finance__daily"} <= set(lab.dags_or_fail("two_domains_dags.py")),
     )
     lab.rest.switch_on("finance__daily")
     lab.until_state("finance__daily", "wait__orders", "deferred")

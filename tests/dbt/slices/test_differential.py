@@ -15,7 +15,7 @@ import pytest
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
 #: What differs from run to run by nature.
-_CLOCKED = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+_CLOCKED = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "loaded_at")
 
 
 def in_order(manifest: dict[str, Any]) -> list[str]:
