@@ -87,7 +87,7 @@ SCENES = (
     Scene(
         "One model, by hand",
         "The schedule skipped `spring_sale`, which is enabled in March only. A person may try it today.",
-        ("shop_dbt_run_model", *form(models="spring_sale", extra={"threads": 1})),
+        ("shop_dbt_run_model", *form(models="spring_sale", extra={"threads": 1}), "--date", NOW),
         "What it would have said of January",
         "select * from spring_sale order by order_date limit 3",
     ),
@@ -141,11 +141,12 @@ def show(title: str, query: str) -> None:
 
 def show_what_ran(runs: list[dict[str, Any]], kinds: dict[str, str]) -> None:
     """Print each DAG that ran, by kind, with what became of its tasks."""
-    table = Table("Kind", "DAG", "Runs", "Tasks", "Seconds", box=box.SIMPLE_HEAD)
+    table = Table("Kind", "DAG", "Runs", "Tasks", "Time", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[-1].justify = table.columns[2].justify = "right"
     before = ""
     dags = list(dict.fromkeys(run["dag_id"] for run in runs))
-    for dag_id in sorted(dags, key=lambda dag_id: list(kinds.values()).index(kinds[dag_id])):
+    in_turn = list(dict.fromkeys(kinds[dag_id] for dag_id in dags))
+    for dag_id in sorted(dags, key=lambda dag_id: in_turn.index(kinds[dag_id])):
         mine = [run for run in runs if run["dag_id"] == dag_id]
         states = Counter(task["state"] for run in mine for task in run["tasks"])
         told = [f"{states['success']} done", *(f"{states[state]} {state}" for state in ("skipped",) if states[state])]
@@ -155,7 +156,7 @@ def show_what_ran(runs: list[dict[str, Any]], kinds: dict[str, str]) -> None:
             dag_id,
             str(len(mine)),
             ", ".join(told),
-            f"{sum(run['seconds'] for run in mine):.0f}",
+            f"{sum(run['seconds'] for run in mine):.0f} s",
         )
         before = kind
     console.print(table)

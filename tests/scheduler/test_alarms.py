@@ -60,6 +60,7 @@ def test_each_task_and_each_run_is_told_once(ended: Lab) -> None:
         "dag success: well__daily",
         "task failure: badly__daily.refresh__lost_board",
         "task failure: broken__daily.no_model",
+        "task retry: broken__daily.no_model",
         *(f"task success: badly__daily.{name}" for name in ("payments", "payments__tests", "payments__medium_tests")),
         *(
             f"task success: well__daily.{name}"

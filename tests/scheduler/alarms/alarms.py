@@ -17,6 +17,10 @@ def task_success(context):
     say("task success", f"{context['dag'].dag_id}.{context['task'].task_id}")
 
 
+def task_retry(context):
+    say("task retry", f"{context['dag'].dag_id}.{context['task'].task_id}")
+
+
 def task_failure(context):
     say("task failure", f"{context['dag'].dag_id}.{context['task'].task_id}")
 
