@@ -93,9 +93,20 @@ def _decided(build: Build, key: str) -> tuple[Because, ...]:
     )
 
 
+def _window(task: TaskPlan) -> tuple[Because, ...]:
+    """When the node is enabled, where it is not always."""
+    bounds = (("enable_from_dttm", "from", task.enable_from), ("disable_from_dttm", "until", task.disable_from))
+    given = [(key, f"{word} {moment:%Y-%m-%d %H:%M}") for key, word, moment in bounds if moment is not None]
+    if not given:
+        return ()
+    keys = " and ".join(f"`{key}`" for key, _ in given)
+    when = " ".join(text for _, text in given)
+    return (Because("enabled", f"{when} UTC", f"{keys} of the node: runs outside are skipped"),)
+
+
 def _around(build: Build, key: str, dag: DagPlan, task: TaskPlan) -> tuple[Because, ...]:
     tasks = {other.task_id: other for other in dag.tasks}
-    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node")]
+    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node"), *_window(task)]
     for upstream in task.upstream:
         other = tasks[upstream]
         if other.waits_for is not None:

@@ -44,3 +44,10 @@ def test_broken_node_tells_its_error(shop: Shop) -> None:
     assert result.exit_code == 0
     assert "@dialy" in result.stdout
     assert "has no task" in result.stdout
+
+
+def test_an_enable_window_is_told(empty_shop: Shop) -> None:
+    empty_shop.model("sale", enable_from_dttm="2026-03-01T00:00:00+01:00").model("orders").write()
+    said = " ".join(empty_shop.run("explain", "sale").stdout.split())
+    assert "enabled from 2026-02-28 23:00 UTC `enable_from_dttm` of the node" in said
+    assert "enabled" not in empty_shop.run("explain", "orders").stdout
