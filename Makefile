@@ -26,7 +26,7 @@ install: $(READY) ## Make the environment in .venv (about a minute; at once the 
 	@echo "Ready: $(BIN)/dbt-af-k8s --help"
 	@echo "Next:  make demo"
 
-demo: $(READY) ## Run the example shop's DAGs through real Airflow and show the rows that come out
+demo: $(READY) ## Run a shop's DAGs, one of every kind, through real Airflow (2 minutes)
 	@$(BIN)/python $(EXAMPLE)/demo.py
 
 airflow: $(READY) ## Start Airflow with the example shop in it, and print its address and login
