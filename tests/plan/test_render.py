@@ -118,6 +118,13 @@ def test_mermaid_of_domains() -> None:
     )
 
 
+def test_a_domain_with_many_kinds_of_task_tells_the_first() -> None:
+    kinds = (TaskKind.RUN, TaskKind.SEED, TaskKind.SNAPSHOT, TaskKind.FRESHNESS, TaskKind.MAINTENANCE)
+    tasks = tuple(TaskPlan(kind.value, kind, (f"model.shop.{kind.value}",)) for kind in kinds)
+    (box,) = domain_picture(replace(PLAN, dags=(replace(TOTALS, tasks=tasks),))).boxes
+    assert [row.text for row in box.rows] == ["1 model · 1 seed · 1 snapshot · …"]
+
+
 def test_mermaid_of_one_dag() -> None:
     assert to_mermaid(node_picture(PLAN, "sales__daily")) == (
         "%% sales__daily, @daily: 2 tasks, 1 edge. An arrow goes from what runs first.\n"
