@@ -37,9 +37,9 @@ def test_it_runs_every_scheduled_dag_after_those_it_waits_for(demo: str) -> None
         "raw__daily",
         "raw__freshness",  # models wait for the tests of their sources
         "sales__daily",
+        "sales__large_tests__daily",
         "science__manual",
         "web__hourly",
-        "sales__large_tests__daily",
     ]
     assert ran[0] == "raw__daily"
     assert ran.index("web__hourly") < ran.index("sales__daily")
