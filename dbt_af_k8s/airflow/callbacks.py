@@ -100,12 +100,15 @@ def _deadline(wanted: Deadline, made_in_python: Mapping[str, Callable[..., Any]]
         from airflow import __version__
 
         raise UsageError(f"Airflow {__version__} has no deadline alerts of this form; 3.3 has") from None
-    if wanted.call not in made_in_python and (file := file_of(wanted.call, project_dir)):
+    try:
+        found = find_by_name(wanted.call, made_in_python)
+    except UsageError:
+        if not (file := file_of(wanted.call, project_dir)):
+            raise
         raise UsageError(
             f"{file} lies beside the project, where Airflow's triggerer and executor, which call it, do not look; "
             "put it into a folder of their Python path, as Airflow's `plugins` folder is"
-        )
-    found = find_by_name(wanted.call, made_in_python)
+        ) from None
     path: str | Callable[..., Any] = wanted.call
     if wanted.call in made_in_python:
         if not hasattr(found, "__qualname__") or "<" in found.__qualname__:

@@ -387,4 +387,4 @@ def test_a_python_file_beside_the_project_is_found(tmp_path):
     with pytest.raises(ProjectError, match=r"`json` has no `tel`; did you mean `tell`"):
         dag("json.tel")
     with pytest.raises(ProjectError, match="where Airflow's triggerer and executor"):
-        dag("json.tell", deadline=Deadline(60, "queued", "json.tell"))
+        dag("json.tell", deadline=Deadline(60, "queued", "broken_alerts.tell"))
