@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from dbt_af_k8s.airflow.dbt_operator import DbtOperator
     from dbt_af_k8s.airflow.job_errors import JobFailedError, JobRefusedError
     from dbt_af_k8s.airflow.job_template import KubernetesJobTemplateOperator
+    from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
     from dbt_af_k8s.airflow.refresh import DbtRefreshOperator, Refresher, RefreshError
     from dbt_af_k8s.airflow.wait import DbtWaitSensor
 
 __all__ = [
     "DbtOperator",
+    "DbtPodOperator",
     "DbtRefreshOperator",
     "DbtWaitSensor",
     "JobFailedError",
@@ -33,6 +35,8 @@ def __getattr__(name: str) -> Any:
         return import_module("dbt_af_k8s.airflow.dags").dbt_dags
     if name == "DbtOperator":
         return import_module("dbt_af_k8s.airflow.dbt_operator").DbtOperator
+    if name == "DbtPodOperator":
+        return import_module("dbt_af_k8s.airflow.pod_operator").DbtPodOperator
     if name == "DbtWaitSensor":
         return import_module("dbt_af_k8s.airflow.wait").DbtWaitSensor
     if name == "KubernetesJobTemplateOperator":

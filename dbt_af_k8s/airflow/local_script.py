@@ -39,13 +39,21 @@ class ScriptOnWorker(BaseOperator):
         with tempfile.TemporaryDirectory(prefix="dbt_af_k8s_script_", ignore_cleanup_errors=True) as folder:
             return self.run_in(Path(folder), argv, environment)
 
-    def run_in(self, folder: Path, argv: Sequence[str], environment: Mapping[str, str]) -> ProcessEnd:
-        """The same in a folder that is there."""
+    def run_in(
+        self, folder: Path, argv: Sequence[str], environment: Mapping[str, str], hide: Sequence[str] = ()
+    ) -> ProcessEnd:
+        """The same in a folder that is there. Texts to `hide` do not get into the log."""
+
+        def tell(line: str) -> None:
+            for secret in hide:
+                line = line.replace(secret, "***")
+            self.log.info("%s", line)
+
         self._process = ChildProcess(argv, cwd=folder, environment=environment)
         if self._is_stopped:
             self._process.stop()
         try:
-            return self._process.run(lambda line: self.log.info("%s", line))
+            return self._process.run(tell)
         except UsageError as error:
             raise ScriptFailedError(str(error)) from None
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dbt_af_k8s.airflow.script_run import ScriptFailedError, ScriptRetryError
 from dbt_af_k8s.dbt.process import ProcessEnd
@@ -20,14 +21,14 @@ CACHE_VARIABLE = "DBT_AF_K8S_CACHE_DIR"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 #: Says that an environment is whole.
 _MARK = ".dbt_af_k8s_ready"
-RunIn = Callable[[Path, Sequence[str], Mapping[str, str]], ProcessEnd]
+RunIn = Callable[[Path, Sequence[str], Mapping[str, str], Sequence[str]], ProcessEnd]
 
 
 class VenvMaker:
     """Makes the environment of a target, or finds it made.
 
     `run_in` runs a program in a folder with an environment and copies its output into the log. Addresses of indexes
-    go to pip and uv by environment variables only: neither prints those with their passwords.
+    go to pip and uv by environment variables only, and what they print of them is hidden.
     """
 
     def __init__(self, target: VenvTarget, environment: Mapping[str, str], run_in: RunIn, log: Any) -> None:
@@ -57,7 +58,7 @@ class VenvMaker:
         environment = {**self._environment, **index_variables(self._target, self._environment)}
         self._log.info("Making a Python environment: %s", ", ".join(self._target.requirements) or "no packages")
         for argv in commands(self._target, folder, shutil.which("uv")):
-            ended = self._run_in(folder.parent, argv, environment)
+            ended = self._run_in(folder.parent, argv, environment, secrets_of(self._target, self._environment))
             if ended.exit_code != 0 or ended.was_stopped:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise ScriptRetryError("The Python environment of the script could not be made; the log says why.")
@@ -116,6 +117,13 @@ def index_variables(target: VenvTarget, environment: Mapping[str, str]) -> dict[
     if others:
         told |= {"PIP_EXTRA_INDEX_URL": " ".join(others), "UV_INDEX": " ".join(others)}
     return told
+
+
+def secrets_of(target: VenvTarget, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What of the index addresses no log may show: their users and passwords, and what stands in for them."""
+    urls = [url for text in index_variables(target, environment).values() for url in text.split()]
+    found = {part for url in urls for part in (urlsplit(url).username, urlsplit(url).password) if part}
+    return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 
 @contextlib.contextmanager

@@ -23,7 +23,9 @@ from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
 IDENTITY_BINDING_LABEL = "aadpodidbinding"
 #: Label and annotation with the node's name and unique_id.
 NODE_LABEL = "dbt-af-k8s/node"
-_TMP_VOLUME, _SCRIPT_VOLUME, _SCRIPT_FOLDER = "dbt-af-tmp", "dbt-af-script", "/dbt-af-k8s"
+#: Volume with the script, where a ConfigMap holds it.
+SCRIPT_VOLUME = "dbt-af-script"
+_TMP_VOLUME, _SCRIPT_FOLDER = "dbt-af-tmp", "/dbt-af-k8s"
 _SCRIPT_KEY = "script"
 #: Keys that come first in every object, for people who read it.
 _FIRST = ("apiVersion", "kind", "metadata", "name")
@@ -92,7 +94,7 @@ def _spec(target: KubernetesTarget, base: dict[str, Any], config_map: str) -> di
     if _needs_tmp(target):
         volumes.append({"name": _TMP_VOLUME, "emptyDir": {}})
     if target.script_from == "config_map":
-        volumes.append({"name": _SCRIPT_VOLUME, "configMap": {"name": config_map}})
+        volumes.append({"name": SCRIPT_VOLUME, "configMap": {"name": config_map}})
     sidecars = [{**sidecar, "restartPolicy": "Always"} for sidecar in target.sidecars]
     return {
         "activeDeadlineSeconds": target.active_deadline,
@@ -118,7 +120,7 @@ def _base(target: KubernetesTarget, payload: Payload, run: PodRun, memory_rung: 
     if _needs_tmp(target):
         mounts.append({"name": _TMP_VOLUME, "mountPath": "/tmp"})  # noqa: S108 (in the pod)
     if target.script_from == "config_map":
-        mounts.append({"name": _SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True})
+        mounts.append({"name": SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True})
     return {
         "args": _args(target),
         "env": _env(target, payload, run),

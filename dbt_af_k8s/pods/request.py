@@ -14,7 +14,7 @@ class PodRequest:
     """A pod, and how it is started, watched and cleaned up. Times in seconds."""
 
     pod: Mapping[str, Any]
-    #: To be made before the pod and owned by it, or None.
+    #: To be made with the pod and owned by it, or None.
     config_map: Mapping[str, Any] | None
     #: None: that of the connection, else Airflow's.
     namespace: str | None

@@ -1,0 +1,147 @@
+"""Calls to the cluster that Airflow's pod manager does not have, and what their answers say in one line."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, PodNotFoundException
+from kubernetes.client import ApiClient
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from dbt_af_k8s.k8s.pod_trouble import event_lines
+from dbt_af_k8s.pods.manifest import SCRIPT_VOLUME
+
+Failure = TypeVar("Failure", bound=BaseException)
+#: Answers of the API.
+_CONFLICT, MISSING = 409, 404
+
+
+class ScriptPodManager(PodManager):
+    """Airflow's pod manager, with less talk and a few calls more."""
+
+    def run_pod_async(self, pod: Any, **more: Any) -> Any:
+        """Make a pod. Where its name is taken, an earlier call has made it and its answer was lost: that is the pod.
+
+        Airflow's own would write the whole pod into the log where the cluster refuses it.
+        """
+        body = self._client.api_client.sanitize_for_serialization(pod)
+        try:
+            return self._client.create_namespaced_pod(body=body, namespace=pod.metadata.namespace, **more)
+        except ApiException as refused:
+            if refused.status != _CONFLICT:
+                raise
+            there = self.read_pod_if_any(pod)
+            if there is None or not _is_same(pod, there):
+                raise
+            return there
+
+    def read_pod_if_any(self, pod: Any) -> Any:
+        """The pod as it is now; None where there is none."""
+        try:
+            return self.read_pod(pod)
+        except ApiException as refused:
+            if refused.status != MISSING:
+                raise
+            return None
+
+    def make_config_map(self, body: Mapping[str, Any]) -> None:
+        """Make a ConfigMap; one that is there already is the same."""
+        try:
+            self._client.create_namespaced_config_map(namespace=body["metadata"]["namespace"], body=dict(body))
+        except ApiException as refused:
+            if refused.status != _CONFLICT:
+                raise
+
+    def try_to_delete(self, pod: Any) -> None:
+        """Delete a pod that may not be there, in a cluster that may not answer."""
+        with suppress(Exception):
+            self.delete_pod(pod)
+
+    def copy_log(self, pod: Any, container: str, log: Any) -> None:
+        """Copy what a container has written into the task's log."""
+        try:
+            text = self._client.read_namespaced_pod_log(
+                name=pod.metadata.name, namespace=pod.metadata.namespace, container=container
+            )
+        except ApiException as refused:
+            log.warning("The log of container %s cannot be read: %s", container, one_line(refused)[2])
+            return
+        for line in str(text).splitlines():
+            log.info("[%s] %s", container, line)
+
+    @staticmethod
+    def shown(pod: Mapping[str, Any]) -> str:
+        """A pod for the log."""
+        return json.dumps(pod, indent=1)
+
+
+def look(manager: PodManager, pod: Any, *, with_events: bool) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """A pod as plain JSON, and the lines of its events."""
+    plain = ApiClient().sanitize_for_serialization(pod)
+    lines: tuple[str, ...] = ()
+    if with_events:
+        # What the events say is a help; whoever may not read them still gets the verdict.
+        with suppress(Exception):
+            events = manager.read_pod_events(pod).items
+            lines = tuple(event_lines([ApiClient().sanitize_for_serialization(event) for event in events]))
+    return plain, lines
+
+
+def config_map_of_pod(config_map: Mapping[str, Any], pod: Any) -> Mapping[str, Any] | None:
+    """The ConfigMap under the name by which this pod mounts it, owned by the pod; None where the pod mounts none."""
+    mounted = [volume.config_map.name for volume in pod.spec.volumes or () if volume.name == SCRIPT_VOLUME]
+    if not mounted:
+        return None
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid}
+    metadata = {
+        **config_map["metadata"],
+        "name": mounted[0],
+        "namespace": pod.metadata.namespace,
+        "ownerReferences": [owner],
+    }
+    return {**config_map, "metadata": metadata}
+
+
+def one_line(failure: BaseException) -> tuple[bool, int | None, str]:
+    """Whether the API is at fault, the status with which it answered (None: it did not), and its words in one line.
+
+    Airflow's own "returned a failure" stands over what made it give up, so what came before counts.
+    """
+    refused = of_chain(failure, ApiException)
+    if refused is not None:
+        said = str(refused.reason or "")
+        with suppress(ValueError, TypeError, KeyError):
+            said = str(json.loads(refused.body)["message"])
+        return True, refused.status or None, _line(said)
+    origin = failure.__context__ or failure
+    is_silence = of_chain(failure, HTTPError) is not None
+    return is_silence, None, _line(str(origin)) or type(origin).__name__
+
+
+def is_missing(failure: BaseException) -> bool:
+    """Whether the pod was looked for and is not there any more."""
+    return of_chain(failure, PodNotFoundException) is not None
+
+
+def of_chain(failure: BaseException, wanted: type[Failure]) -> Failure | None:
+    """The failure of that type which led to this one, if any."""
+    seen: list[BaseException] = []
+    found: BaseException | None = failure
+    while found is not None and found not in seen:
+        if isinstance(found, wanted):
+            return found
+        seen.append(found)
+        found = found.__cause__ or found.__context__
+    return None
+
+
+def _is_same(asked: Any, there: Any) -> bool:
+    """Whether the pod is the one that was asked for: of the same try of the same task."""
+    labels = there.metadata.labels or {}
+    return all(labels.get(key) == value for key, value in (asked.metadata.labels or {}).items())
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).rstrip(".")[:500]
