@@ -3,12 +3,18 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from dbt_af_k8s.dbt.maintenance_package import install_package
+
+if TYPE_CHECKING:
+    from cluster_server.place import Place
+    from cluster_server.server import Cluster
 
 # How long one example takes says more about a busy machine than about the code.
 settings.register_profile("any machine", deadline=None)
@@ -37,3 +43,23 @@ def parsed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_shop(parsed_shop: Path, tmp_path: Path) -> Path:
     """A copy of the parsed shop without a database, for tests that run it."""
     return Path(shutil.copytree(parsed_shop, tmp_path / "example_project"))
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> "Iterator[Place]":
+    """A namespace of a cluster: the stand-in's, or a real one's where a kube config is given."""
+    from cluster_server.place import missing, place
+
+    if why := missing():
+        pytest.skip(f"no Kubernetes: {why}")
+    with place() as found:
+        yield found
+
+
+@pytest.fixture
+def stand_in(kubernetes: "Place") -> "Iterator[Cluster]":
+    """The stand-in itself, for tests that let things go wrong; they are left out on a real cluster."""
+    if kubernetes.stand_in is None:
+        pytest.skip("needs the stand-in: a real cluster does not fail to order")
+    yield kubernetes.stand_in
+    kubernetes.stand_in.do(kubernetes.stand_in.faults.clear)
