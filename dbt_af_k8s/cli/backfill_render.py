@@ -1,23 +1,16 @@
 """`dbt-af-k8s backfill render CONFIG.yml`: the Kubernetes Job of a one-time job, as files for CI."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dbt_af_k8s.cli.one_time_files import JobConfig, JobSuffix, JobTemplate, read_config, render, write_files
+from dbt_af_k8s.cli.options import Format, TextOrJson
 from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, write_json
 
 #: So many runs are listed one by one.
 _MOST_RUNS = 12
-
-
-class Format(StrEnum):
-    """How the outcome is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def backfill_render(
@@ -27,7 +20,7 @@ def backfill_render(
     ],
     suffix: JobSuffix = None,
     template: JobTemplate = None,
-    output_format: Annotated[Format, typer.Option("--format", help="For people or for machines.")] = Format.TEXT,
+    output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Write the Kubernetes Job of a configuration, and the ConfigMap with the configuration, into a folder.
 

@@ -22,6 +22,11 @@ class AirflowRest:
         self._login = {"username": user, "password": password}
         self._token = ""
 
+    @property
+    def address(self) -> tuple[str, str, str]:
+        """Address, name and password."""
+        return self._base, self._login["username"], self._login["password"]
+
     def log_in(self) -> bool:
         """Get a token from the simple auth manager."""
         self._token = str(self._call("POST", "/auth/token", self._login)["access_token"])
