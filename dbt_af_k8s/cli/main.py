@@ -16,6 +16,7 @@ from dbt_af_k8s import __version__
 from dbt_af_k8s.cli.backfill import backfill_plan
 from dbt_af_k8s.cli.backfill_render import backfill_render
 from dbt_af_k8s.cli.backfill_run import backfill_run
+from dbt_af_k8s.cli.backfill_submit import backfill_submit
 from dbt_af_k8s.cli.check import check
 from dbt_af_k8s.cli.compile import compile_plan
 from dbt_af_k8s.cli.explain import explain
@@ -102,7 +103,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 }
 #: Commands of two words, by their first and second one.
 GROUPS: Mapping[str, Mapping[str, Callable[..., None]]] = {
-    "backfill": {"plan": backfill_plan, "render": backfill_render, "run": backfill_run},
+    "backfill": {"plan": backfill_plan, "render": backfill_render, "submit": backfill_submit, "run": backfill_run},
     "package": {"install": package_install},
 }
 GROUP_HELP = {
