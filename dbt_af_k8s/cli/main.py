@@ -19,6 +19,7 @@ from dbt_af_k8s.cli.backfill_run import backfill_run
 from dbt_af_k8s.cli.backfill_submit import backfill_submit
 from dbt_af_k8s.cli.check import check
 from dbt_af_k8s.cli.compile import compile_plan
+from dbt_af_k8s.cli.doctor import doctor
 from dbt_af_k8s.cli.explain import explain
 from dbt_af_k8s.cli.graph import graph
 from dbt_af_k8s.cli.init import init
@@ -99,6 +100,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "render": render,
     "run": run,
     "pools": pools,
+    "doctor": doctor,
     "init": init,
 }
 #: Commands of two words, by their first and second one.

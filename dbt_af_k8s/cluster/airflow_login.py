@@ -20,6 +20,10 @@ _SERVICE = ("AIRFLOW_API_SERVER_SERVICE_HOST", "AIRFLOW_API_SERVER_SERVICE_PORT"
 _BASE_URL = "AIRFLOW__API__BASE_URL"
 
 
+class NoAirflowError(UsageError):
+    """Nothing says where Airflow is."""
+
+
 @dataclass(frozen=True, slots=True)
 class AirflowLogin:
     """How to log in: by a token, by a file that holds one, or by name and password. All empty: without.
@@ -37,13 +41,13 @@ def find_url(given: str | None, env: Mapping[str, str]) -> str:
     """The address of the API: what is given, else what the environment says.
 
     In order: DBT_AF_K8S_AIRFLOW_URL, the service `airflow-api-server` of the same namespace, AIRFLOW__API__BASE_URL.
-    Raises `UsageError` where there is none, or it is no address.
+    Raises `NoAirflowError` where there is none, `UsageError` where it is no address.
     """
     host, port = (env.get(name, "") for name in _SERVICE)
     service = f"http://{f'[{host}]' if ':' in host else host}:{port or 8080}" if host else ""
     url = given or env.get(URL_VARIABLE) or service or env.get(_BASE_URL)
     if not url:
-        raise UsageError(
+        raise NoAirflowError(
             f"Nothing says where Airflow is. Name its address with --airflow-url or {URL_VARIABLE}, for example "
             "http://airflow-api-server.airflow:8080, or as `airflow.url` in the configuration."
         )

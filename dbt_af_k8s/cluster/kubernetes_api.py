@@ -20,7 +20,7 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _IN_POD = "KUBERNETES_SERVICE_HOST"
 _CONFIG_FILES = "KUBECONFIG"
 #: What the client raises for a file that is no kube config.
-_BROKEN_FILE = (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError)
+_NO_KUBE_CONFIG = (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError)
 CONFLICT, FORBIDDEN, NOT_FOUND = 409, 403, 404
 
 
@@ -210,8 +210,10 @@ def _load_file(config: Any, settings: Any, file: str, context: str | None, *, is
         config.load_kube_config(config_file=file, context=context, client_configuration=settings)
         chosen = next((each for each in contexts if each["name"] == context), active)
         return str(chosen["context"].get("namespace") or "default")
-    except _BROKEN_FILE as failed:
-        told = (str(failed).splitlines() or [type(failed).__name__])[0].removesuffix(".")
+    except OSError as failed:
+        told = failed.strerror or "it cannot be read"
+    except _NO_KUBE_CONFIG:
+        told = "it is none"
     except config.ConfigException as failed:
         told = str(failed).removesuffix(".")
         if not is_named and not any(Path(each).exists() for each in file.split(os.pathsep)):
