@@ -51,14 +51,14 @@ def test_it_runs_every_scheduled_dag_after_those_it_waits_for(demo: str) -> None
 def test_it_runs_one_of_each_kind_and_says_so_at_the_end(demo: str) -> None:
     """A row of the table: the kind (where it is not that of the row before), the DAG, its runs, its tasks, the time."""
     table = demo[demo.rindex("What ran") :].splitlines()
-    rows = [re.split(r"\s{2,}", line.strip()) for line in table if "__" in line and " done" in line]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in table if " done" in line]
     kinds = [row[0] for row in rows if len(row) == 5]
     assert set(kinds) == {kind.replace("_", " ") for kind in DagKind}
     assert len(kinds) == len(set(kinds))
     told = {row[-4]: row[-3:-1] for row in rows}
     assert told["web__backfill"] == ["2", "6 done, 4 skipped"]  # two chunks
     assert told["shop_dbt_run_model"] == ["1", "1 done"]
-    assert told["sales__daily"] == ["1", "12 done, 1 skipped"]  # not March
+    assert told["sales__daily"] == ["1", "11 done, 1 skipped"]  # not March
     assert "refresh__morning_report  a run here refreshes nothing" in demo
 
 
