@@ -22,17 +22,27 @@ from dbt_af_k8s.schedule.values import Interval
 class ScriptOnWorker(BaseOperator):
     """What both have in common: start a process, copy its output into the log, judge its end, hand on its result."""
 
+    #: Shown in Airflow under "Rendered Templates".
+    template_fields = ("command",)
     ui_color = "#e6e0f3"
 
-    def __init__(self, *, task_id: str, calendar: ScriptCalendar, **base: Any) -> None:
+    def __init__(self, *, task_id: str, node: str, where: str, calendar: ScriptCalendar, **base: Any) -> None:
         super().__init__(task_id=task_id, **base)
         self.calendar = calendar
+        self.node = node
+        self.command = f"script of {node} {where}"
         self._process: ChildProcess | None = None
         self._is_stopped = False
 
-    def announce(self, node: str, run: PodRun, where: str) -> None:
-        """Say what runs, for which interval, and where."""
-        self.log.info("script of %s, %s, %s", node, span_text(Interval(run.start, run.end)), where)
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Write the interval into the field that Airflow shows. Nothing in it is a template."""
+        self.command = f"{self.command}\n{self.calendar.told(context, self.node)}"
+
+    def run_of(self, context: Any) -> PodRun:
+        """The run of this task, told in the log. Skips the task where its node does not run."""
+        run = self.calendar.run_of(context, self.node)
+        self.log.info("%s, %s", self.command.partition("\n")[0], span_text(Interval(run.start, run.end)))
+        return run
 
     def run_process(self, argv: Sequence[str], environment: Mapping[str, str]) -> ProcessEnd:
         """Run a program to its end, in an empty folder of its own."""
@@ -90,7 +100,8 @@ class DbtLocalScriptOperator(ScriptOnWorker):
     """
 
     def __init__(self, *, task_id: str, pod: PodPlan, calendar: ScriptCalendar, **base: Any) -> None:
-        super().__init__(task_id=task_id, calendar=calendar, **base)
+        where = "as a process of this machine: no pod is made"
+        super().__init__(task_id=task_id, node=pod.payload.node, where=where, calendar=calendar, **base)
         self.pod = pod
 
     def execute(self, context: Any) -> Any:
@@ -99,8 +110,7 @@ class DbtLocalScriptOperator(ScriptOnWorker):
         from dbt_af_k8s.pods.local import local_script
 
         target, payload = self.pod.target, self.pod.payload
-        run = self.calendar.run_of(context, payload.node)
-        self.announce(payload.node, run, "as a process of this machine: no pod is made")
+        run = self.run_of(context)
         with tempfile.TemporaryDirectory(prefix="dbt_af_k8s_result_", ignore_cleanup_errors=True) as folder:
             result = Path(folder) / "return.json"
             script = local_script(target, payload, run, result_file=str(result))

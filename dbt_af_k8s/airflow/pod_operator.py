@@ -111,7 +111,8 @@ class DbtPodOperator(KubernetesPodOperator):
         return cls(task_id=task_id, pod=PodPlan(replace(made, written={}), payload), calendar=calendar, **base)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
-        """Nothing is a template; see `template_fields`."""
+        """Write the interval into the field that Airflow shows. Nothing in it is a template."""
+        self.command = f"{self.command}\n{self.calendar.told(context, self.pod_plan.payload.node)}"
 
     def execute(self, context: Any) -> Any:
         """Make the pod, or find the one that an earlier try has left, and see it to its end."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from dbt_af_k8s.airflow.dbt_operator import skip_outside
+from dbt_af_k8s.airflow.dbt_operator import skip_outside, span_text
 from dbt_af_k8s.airflow.interval import interval_of_run
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
 from dbt_af_k8s.pods.values import PodRun
@@ -45,6 +45,13 @@ class ScriptCalendar:
             raise ScriptFailedError(str(error)) from None
         skip_outside(interval, self.enable_from, self.disable_from)
         return PodRun(interval.start, interval.end, dict(context["dag_run"].conf or {}))
+
+    def told(self, context: Mapping[str, Any], node: str) -> str:
+        """The interval for a person, or why there is none."""
+        try:
+            return span_text(self._interval(context, node))
+        except (UsageError, AirflowSkipException) as reason:
+            return str(reason)
 
     def _interval(self, context: Mapping[str, Any], node: str) -> Interval:
         if self.choose is None:

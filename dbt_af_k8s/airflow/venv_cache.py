@@ -58,6 +58,8 @@ class VenvMaker:
         environment = {**self._environment, **index_variables(self._target, self._environment)}
         self._log.info("Making a Python environment: %s", ", ".join(self._target.requirements) or "no packages")
         for argv in commands(self._target, folder, shutil.which("uv")):
+            if not Path(argv[0]).is_absolute() and shutil.which(argv[0]) is None:
+                raise ScriptFailedError(f"The worker has no {argv[0]}, and no uv that could fetch it.")
             ended = self._run_in(folder.parent, argv, environment, secrets_of(self._target, self._environment))
             if ended.exit_code != 0 or ended.was_stopped:
                 shutil.rmtree(folder, ignore_errors=True)

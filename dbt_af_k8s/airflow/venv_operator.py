@@ -23,7 +23,8 @@ class DbtVenvOperator(ScriptOnWorker):
     """
 
     def __init__(self, *, task_id: str, venv: VenvPlan, calendar: ScriptCalendar, **base: Any) -> None:
-        super().__init__(task_id=task_id, calendar=calendar, **base)
+        where = f"in the venv of target {venv.target.name}"
+        super().__init__(task_id=task_id, node=venv.payload.node, where=where, calendar=calendar, **base)
         self.venv = venv
 
     def execute(self, context: Any) -> Any:
@@ -31,8 +32,7 @@ class DbtVenvOperator(ScriptOnWorker):
         from dbt_af_k8s.pods.local import venv_script
 
         target, payload = self.venv.target, self.venv.payload
-        run = self.calendar.run_of(context, payload.node)
-        self.announce(payload.node, run, f"in the venv of target {target.name}")
+        run = self.run_of(context)
         python = VenvMaker(target, os.environ, self.run_in, self.log).python()
         inherited = dict(os.environ) if target.inherit_env else {n: os.environ[n] for n in _ALWAYS if n in os.environ}
         with tempfile.TemporaryDirectory(prefix="dbt_af_k8s_result_", ignore_cleanup_errors=True) as folder:

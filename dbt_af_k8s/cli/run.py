@@ -57,6 +57,10 @@ def run(
     with_upstream: Annotated[
         bool, typer.Option("--with-upstream", help="First make every run of other DAGs that it waits for.")
     ] = False,
+    local_pods: Annotated[
+        bool,
+        typer.Option("--local-pods", help="Run the scripts of pods as processes of this machine; no pod is made."),
+    ] = False,
     project_dir: ProjectDir = HERE,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
@@ -73,9 +77,12 @@ def run(
     """
     from dbt_af_k8s.cli.run_form import read_form, runs_of_form
     from dbt_af_k8s.cli.run_order import runs_of_several
+    from dbt_af_k8s.plan.local_pods import without_pods
 
     where = Where(project_dir, profiles_dir, target, manifest, config)
     plan = where.build().plan
+    if local_pods:
+        plan = replace(plan, dags=tuple(without_pods(dag) for dag in plan.dags))
     dags = [dag_named(plan, dag_id) for dag_id in dag_ids]
     wanted = [(dag, interval_to_run(dag, date)) for dag in dags]
     if form is None:

@@ -9,6 +9,7 @@ from building import PROFILE, SCRIPTS, build_of, model, plan_of, seed, source, t
 from dbt_af_k8s.config.settings import Profile
 from dbt_af_k8s.plan.codec import from_json, to_json
 from dbt_af_k8s.plan.diff import diff_plans
+from dbt_af_k8s.plan.local_pods import without_pods
 from dbt_af_k8s.plan.values import Control, Plan, TaskPlan
 
 
@@ -100,6 +101,16 @@ def test_without_a_cluster_the_runner_is_a_process() -> None:
     task = task_of(build.plan)
     assert (task.runner, task.pod is not None) == ("local_process", True)
     assert "kubernetes.local" in build.decisions.nodes["model.shop.export"].runner.because
+
+
+def test_a_plan_without_pods_for_one_run() -> None:
+    plan = plan_of(script(), script("other", target="env"), model("m"), profile=SCRIPTS)
+    (dag,) = [without_pods(dag) for dag in plan.dags if dag.dag_id == "sales__daily"]
+    assert {task.task_id: task.runner for task in dag.tasks} == {
+        "export": "local_process",
+        "other": "venv",
+        "m": "local",
+    }
 
 
 def test_a_venv() -> None:

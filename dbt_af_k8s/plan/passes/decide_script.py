@@ -9,6 +9,7 @@ from dbt_af_k8s.config.settings import NodeSettings, RunnerRule
 from dbt_af_k8s.errors import Issue, error
 from dbt_af_k8s.manifest.values import Node
 from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.local_pods import IN_POD, IN_PROCESS
 from dbt_af_k8s.plan.scripts import PodPlan, ScriptPlan, VenvPlan
 from dbt_af_k8s.pods.payload import payload_issues, payload_of
 from dbt_af_k8s.pods.target import read_target, target_for_node
@@ -19,8 +20,8 @@ from dbt_af_k8s.route.runners import RunnerChoice
 Target = TypeVar("Target")
 Issues = tuple[Issue, ...]
 
-#: Runners of scripts.
-IN_POD, IN_PROCESS, IN_VENV = "kubernetes", "local_process", "venv"
+#: Runner of scripts in a venv.
+IN_VENV = "venv"
 _NO_TARGET_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -57,11 +58,6 @@ class _Question:
     def payload(self) -> Payload:
         """The script, and what it is told."""
         return payload_of(self.node, self.inputs.manifest, self.node.script)
-
-    @property
-    def settings_file(self) -> str:
-        """Where the node's settings stand, for messages."""
-        return self.node.file
 
 
 class _Shelf(Generic[Target]):
