@@ -160,9 +160,13 @@ def _schedule_rows(dags: list[DagPlan]) -> Iterator[Row]:
     """A row for each DAG of a domain: its schedule, and what it runs."""
     for dag in dags:
         counts = " · ".join(f"{count} {word}" for word, count in run_counts(dag))
-        special = "" if dag.kind in (DagKind.SCHEDULED, DagKind.MANUAL) else dag.kind.value.replace("_", " ")
-        text = "broken: see check" if dag.is_broken else " · ".join(part for part in (special, counts) if part)
+        text = "broken: see check" if dag.is_broken else " · ".join(part for part in (_kind_words(dag), counts) if part)
         yield Row(schedule_label(dag), _fitting(text))
+
+
+def _kind_words(dag: DagPlan) -> str:
+    """What the DAG is, where its schedule does not say it."""
+    return "" if dag.kind in (DagKind.SCHEDULED, DagKind.MANUAL) else dag.kind.value.replace("_", " ")
 
 
 def _fitting(text: str) -> str:
@@ -196,14 +200,15 @@ def _waits_between(dags: list[DagPlan]) -> dict[tuple[str, str], Counter[str]]:
 
 
 def _inner_waits(dags: list[DagPlan]) -> list[tuple[str, str, str]]:
-    """(upstream schedule, downstream schedule, policies) of waits between two DAGs of one domain."""
+    """(upstream, downstream, policies) of waits between two DAGs of one domain."""
     by_id = {dag.dag_id: dag for dag in dags}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for dag in dags:
         for task in dag.tasks:
             if task.waits_for and task.waits_for.dag_id in by_id:
                 upstream = by_id[task.waits_for.dag_id]
-                found[(schedule_label(upstream), schedule_label(dag))].add(task.waits_for.policy)
+                ends = (_kind_words(upstream) or schedule_label(upstream), _kind_words(dag) or schedule_label(dag))
+                found[ends].add(task.waits_for.policy)
     return [(up, down, ", ".join(sorted(policies))) for (up, down), policies in sorted(found.items())]
 
 
