@@ -28,6 +28,7 @@ from dbt_af_k8s.cli.plan import plan
 from dbt_af_k8s.cli.pools import pools
 from dbt_af_k8s.cli.render import render
 from dbt_af_k8s.cli.run import run
+from dbt_af_k8s.cli.serve import serve
 from dbt_af_k8s.cli.terminal import console, print_issues, safe
 from dbt_af_k8s.cli.waits import waits
 from dbt_af_k8s.errors import DbtAfK8sError, PlanInvariantError, ProjectError
@@ -101,6 +102,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "run": run,
     "pools": pools,
     "doctor": doctor,
+    "serve": serve,
     "init": init,
 }
 #: Commands of two words, by their first and second one.

@@ -137,7 +137,7 @@ def _default(part: Mapping[str, Any]) -> str:
             return "`true`" if value else "`false`"
         case list(values):
             return ", ".join(f"`{value}`" for value in values)
-        case "":
+        case "" | dict():
             return ""
         case value:
             return f"`{value}`"

@@ -19,7 +19,7 @@ END_VAR = "end_dttm"
 #: task is read and judged: JSON lines on standard output, no second log on disk, and run_results.json.
 #: No partial parse: the interval is in `--vars`, and dbt parses all again when any of them changes
 #: (`ManifestStateCheck.vars_hash` in dbt 1.11), so a saved state would be read for nothing.
-_FIXED_FLAGS = (
+FIXED_FLAGS = (
     "--log-format",
     "json",
     "--log-level-file",
@@ -119,7 +119,7 @@ def _flags(invocation: DbtInvocation, project: DbtProject, target_path: Path, va
         *(("--target", invocation.target) if invocation.target else ()),
         *("--target-path", str(target_path)),
         *("--log-path", str(target_path / "logs")),
-        *_FIXED_FLAGS,
+        *FIXED_FLAGS,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 #: What may touch the world. All else is pure; `plan/project` reads by the two readers, `pods/context` runs in the pod.
 EFFECTFUL = (
     *("manifest/read.py", "config/read.py", "config/read_templates.py", "plan/store.py", "pods/context.py"),
-    *("dbt/", "airflow/", "cluster/", "cli/"),
+    *("dbt/", "airflow/", "cluster/", "server/", "cli/"),
 )
 
 #: Standard modules whose import alone says that a module wants the world.

@@ -1,0 +1,213 @@
+"""Who calls, and what the caller may do: API tokens, basic authentication, OAuth 2 bearer tokens (JWT)."""
+
+import base64
+import binascii
+import hashlib
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dbt_af_k8s.config.yaml_text import load_yaml
+from dbt_af_k8s.errors import ProjectError, UsageError
+from dbt_af_k8s.server.secrets_hashed import is_password, is_token, password_hash
+from dbt_af_k8s.server.settings import AuthSection, JwtSection, TokenSection, UserSection
+
+LOG = logging.getLogger("dbt_af_k8s.server")
+#: What each scope brings with it.
+_IMPLIED: Mapping[str, frozenset[str]] = {
+    "read": frozenset(("read",)),
+    "run": frozenset(("read", "run")),
+    "admin": frozenset(("read", "run", "admin")),
+}
+#: A password that was right is not hashed again for so long, in seconds.
+_REMEMBER_SECONDS = 300.0
+#: Clocks of the identity provider and this machine may differ by so much, in seconds.
+_LEEWAY = 30
+_LONGEST_HEADER = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls."""
+
+    name: str
+    scopes: frozenset[str]
+
+
+#: Everybody, where authentication is switched off.
+ANYBODY = Caller("anybody", _IMPLIED["admin"])
+
+
+def scopes_of(names: "tuple[str, ...] | list[str]") -> frozenset[str]:
+    """The scopes that these names bring; unknown ones bring none."""
+    return frozenset().union(*(_IMPLIED.get(name, frozenset()) for name in names))
+
+
+class Authenticator:
+    """Reads the header `Authorization`. Methods may be called from any thread."""
+
+    def __init__(self, auth: AuthSection, folder: Path, environment: Mapping[str, str]) -> None:
+        """`folder` is that of the settings file. Raises `UsageError` where a file or a variable is missing."""
+        self._tokens = auth.tokens
+        self._more_tokens = None if auth.tokens_file is None else _WatchedFile(folder / auth.tokens_file, _read_tokens)
+        self._users = {user.name: user for user in auth.users}
+        self._jwt = None if auth.jwt is None else JwtReader(auth.jwt, folder, environment)
+        # So that an unknown user takes as long as a known one.
+        self._nobody = UserSection(name="nobody", password=password_hash(secrets.token_hex()))
+        self._pepper = secrets.token_bytes(32)
+        self._remembered: dict[bytes, float] = {}
+        self._lock = threading.Lock()
+
+    def caller(self, header: str | None) -> Caller | None:
+        """Who the header names, or None where it proves nothing."""
+        if header is None or len(header) > _LONGEST_HEADER:
+            return None
+        kind, _, given = header.partition(" ")
+        given = given.strip()
+        if kind.lower() == "basic":
+            return self._by_password(given)
+        if kind.lower() == "bearer" and given:
+            return self._by_token(given) or (self._jwt.caller(given) if self._jwt is not None else None)
+        return None
+
+    def _by_token(self, token: str) -> Caller | None:
+        found = None
+        for known in (*self._tokens, *(self._more_tokens.value() if self._more_tokens is not None else ())):
+            # All are looked at, whichever fits.
+            if is_token(token, known.sha256):
+                found = Caller(known.name, scopes_of(known.scopes))
+        return found
+
+    def _by_password(self, given: str) -> Caller | None:
+        try:
+            name, colon, password = base64.b64decode(given, validate=True).decode("utf-8").partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        user = self._users.get(name)
+        known = user or self._nobody
+        mark = hashlib.blake2b(f"{known.password}\0{password}".encode(), key=self._pepper).digest()
+        now = time.monotonic()
+        with self._lock:
+            is_remembered = self._remembered.get(mark, 0.0) > now
+        if not is_remembered and not is_password(password, known.password):
+            return None
+        if user is None or not colon:
+            return None
+        with self._lock:
+            self._remembered = {key: until for key, until in self._remembered.items() if until > now}
+            self._remembered[mark] = now + _REMEMBER_SECONDS
+        return Caller(user.name, scopes_of(user.scopes))
+
+
+class JwtReader:
+    """Bearer tokens of an identity provider."""
+
+    def __init__(self, settings: JwtSection, folder: Path, environment: Mapping[str, str]) -> None:
+        """Raises `UsageError` where the key is missing."""
+        self._settings = settings
+        self._keys = None if settings.jwks_file is None else _WatchedFile(folder / settings.jwks_file, _read_keys)
+        self._secret = environment.get(settings.secret_variable or "", "")
+        if self._keys is None and len(self._secret) < 32:
+            raise UsageError(
+                f"The environment variable {settings.secret_variable} of `auth.jwt.secret_variable` must hold a secret "
+                "of at least 32 letters."
+            )
+
+    def caller(self, token: str) -> Caller | None:
+        """Who the token names, where it is whole, in time and meant for us."""
+        import jwt
+
+        settings = self._settings
+        try:
+            key = self._secret if self._keys is None else _key_of(token, self._keys.value())
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=list(settings.algorithms),
+                audience=settings.audience,
+                issuer=settings.issuer,
+                leeway=_LEEWAY,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return None
+        said = claims.get("scope", claims.get("scp", ""))
+        names = said.split() if isinstance(said, str) else said if isinstance(said, list) else []
+        prefix = settings.scope_prefix
+        mine = [name.removeprefix(prefix) for name in names if isinstance(name, str) and name.startswith(prefix)]
+        name = claims.get("sub", claims.get("client_id", "jwt"))
+        return Caller(str(name)[:200], scopes_of(mine))
+
+
+def _key_of(token: str, keys: Any) -> Any:
+    """The provider's key that the token's head names; the only one where it names none."""
+    import jwt
+
+    named = jwt.get_unverified_header(token).get("kid")
+    usable = [key for key in keys.keys if key.public_key_use in (None, "sig")]
+    if named is None and len(usable) == 1:
+        return usable[0]
+    found = [key for key in usable if key.key_id == named and named is not None]
+    if len(found) != 1:
+        raise ValueError("no such key")
+    return found[0]
+
+
+def _read_tokens(data: bytes) -> tuple[TokenSection, ...]:
+    written = load_yaml(data, file="tokens").mapping.get("tokens", [])
+    return tuple(TokenSection.model_validate(token) for token in written)
+
+
+def _read_keys(data: bytes) -> Any:
+    import jwt
+
+    return jwt.PyJWKSet.from_dict(json.loads(data))
+
+
+class _WatchedFile:
+    """A file that is read again when it has changed; while it is broken, what was read before counts."""
+
+    def __init__(self, path: Path, read: Any) -> None:
+        self._path = path
+        self._read = read
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._looked = 0.0
+        try:
+            self._value = self._fresh()
+        except (OSError, ValueError, TypeError, ValidationError, ProjectError, _jwt_error()) as reason:
+            raise UsageError(f"The file {path} cannot be used: {type(reason).__name__}.") from None
+
+    def value(self) -> Any:
+        """What the file says."""
+        with self._lock:
+            if time.monotonic() - self._looked >= 1:
+                try:
+                    self._value = self._fresh()
+                except (OSError, ValueError, TypeError, ValidationError, ProjectError, _jwt_error()) as reason:
+                    LOG.error("file not read again", extra={"file": str(self._path), "reason": type(reason).__name__})
+            return self._value
+
+    def _fresh(self) -> Any:
+        self._looked = time.monotonic()
+        found = self._path.stat()
+        seen = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if seen == self._seen:
+            return self._value
+        value = self._read(self._path.read_bytes())
+        self._seen = seen
+        return value
+
+
+def _jwt_error() -> type[Exception]:
+    import jwt
+
+    return jwt.PyJWTError

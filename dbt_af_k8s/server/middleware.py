@@ -1,0 +1,92 @@
+"""What is done around each request: its size is limited, and its answer is logged, counted and given safe headers."""
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dbt_af_k8s.server.metrics import Metrics
+
+LOG = logging.getLogger("dbt_af_k8s.server.requests")
+#: Nothing here is a page with scripts, and nothing may be kept by a cache.
+_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+#: Addresses that are asked every few seconds, and not logged while all is well.
+_QUIET = ("/healthz", "/readyz", "/metrics")
+
+
+class BodyTooLargeError(Exception):
+    """A request's body goes past the limit."""
+
+
+class RequestWatch:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, most_bytes: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._most = most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = uuid.uuid4().hex
+        seen = {"status": 500, "bytes": 0}
+
+        async def limited() -> Message:
+            message = await receive()
+            seen["bytes"] += len(message.get("body", b""))
+            if seen["bytes"] > self._most:
+                raise BodyTooLargeError
+            return message
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen["status"] = message["status"]
+                given = {name for name, _ in message["headers"]}
+                added = [pair for pair in _HEADERS if pair[0] not in given]
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            if _announced(scope) > self._most:
+                raise BodyTooLargeError
+            await self._app(scope, limited, watched)
+        except BodyTooLargeError:
+            await _too_large(self._most)(scope, receive, watched)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requested(scope["method"], route, seen["status"])
+            if route not in _QUIET or seen["status"] >= 400:
+                told: dict[str, Any] = {
+                    "request_id": request_id,
+                    "method": scope["method"],
+                    "route": route,
+                    "status": seen["status"],
+                    "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+                    "client": scope.get("caller"),
+                }
+                LOG.info("request", extra=told)
+
+
+def _announced(scope: Scope) -> int:
+    """What `Content-Length` says, 0 where it says nothing."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+def _too_large(most: int) -> JSONResponse:
+    text = f"A request may have {most} bytes."
+    return JSONResponse({"status_code": 413, "message": text, "problems": [text]}, 413)

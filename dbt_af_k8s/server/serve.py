@@ -1,0 +1,157 @@
+"""Start the server, and bring it to its end: what `dbt-af-k8s serve` does."""
+
+import ipaddress
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.server.app import make_app
+from dbt_af_k8s.server.auth import Authenticator
+from dbt_af_k8s.server.callbacks import CallbackSender
+from dbt_af_k8s.server.database import Database, PostgresDatabase, SqliteDatabase
+from dbt_af_k8s.server.json_log import log_as_json
+from dbt_af_k8s.server.metrics import Metrics
+from dbt_af_k8s.server.outputs import Outputs
+from dbt_af_k8s.server.projects import Projects
+from dbt_af_k8s.server.service import Service
+from dbt_af_k8s.server.settings import ServerConfig
+from dbt_af_k8s.server.store import Store
+from dbt_af_k8s.server.workers import Workers
+
+LOG = logging.getLogger("dbt_af_k8s.server")
+#: Variables of the server that dbt has no business with begin so.
+SECRET_PREFIX = "DBT_AF_K8S_SERVER_"  # noqa: S105  no secret
+#: How long open requests may take after everything else has ended, in seconds.
+_LAST_REQUESTS = 5
+
+
+def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *, no_auth: bool) -> None:
+    """Serve until SIGTERM or SIGINT. `folder` is that of the settings file. Raises `UsageError`.
+
+    The first signal lets running invocations end within `shutdown_grace`, and is seen in `/readyz`; the second one ends
+    them at once.
+    """
+    authenticator = _authenticator(config, folder, environment, no_auth=no_auth)
+    database = _database(config, folder, environment)
+    listening = _listen(config)
+    log_as_json()
+    metrics = Metrics()
+    projects = Projects(config, folder, database)
+    owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
+    workers = Workers(
+        config, database, projects, metrics, owner=owner, environment=_dbt_environment(config, environment)
+    )
+    service = Service(config, database, Store(database), Outputs(database), projects, workers, metrics, authenticator)
+    callbacks = CallbackSender(database, config.callbacks, metrics)
+    tls = config.tls
+    settings = uvicorn.Config(
+        make_app(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_REQUESTS,
+        timeout_keep_alive=30,
+        ssl_certfile=None if tls is None else folder / tls.certificate,
+        ssl_keyfile=None if tls is None else str(folder / tls.key),
+    )
+    server = _Server(settings, workers, float(config.shutdown_grace))
+    workers.start()
+    callbacks.start()
+    host, port = listening.getsockname()[:2]
+    LOG.info("listening", extra={"host": host, "port": port, "owner": owner, "authentication": not no_auth})
+    try:
+        server.run(sockets=[listening])
+    finally:
+        workers.drain(0)
+        workers.close()
+        callbacks.close()
+        database.close()
+        LOG.info("ended")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that answers on while invocations come to their end."""
+
+    def __init__(self, settings: uvicorn.Config, workers: Workers, grace: float) -> None:
+        super().__init__(settings)
+        self._workers = workers
+        self._grace = grace
+        self._drain: threading.Thread | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the end, the second one hurries it."""
+        if self._drain is None:
+            # A thread, for a signal handler may wait for nothing.
+            self._drain = threading.Thread(target=self._end, args=(self._grace,), name="drain", daemon=True)
+            self._drain.start()
+        else:
+            threading.Thread(target=self._end, args=(0.0,), name="hurry", daemon=True).start()
+
+    def _end(self, grace: float) -> None:
+        LOG.info("ending", extra={"running": self._workers.running(), "grace": grace})
+        self._workers.drain(grace)
+        self.should_exit = True
+
+
+def _authenticator(
+    config: ServerConfig, folder: Path, environment: Mapping[str, str], *, no_auth: bool
+) -> Authenticator | None:
+    auth = config.auth
+    is_empty = not auth.tokens and auth.tokens_file is None and not auth.users and auth.jwt is None
+    if no_auth:
+        if not _is_loopback(config.host):
+            raise UsageError(f"--no-auth is only for a loopback address, such as 127.0.0.1, and not for {config.host}.")
+        return None
+    if is_empty:
+        raise UsageError(
+            "Nobody could call: `auth` in the settings is empty. `dbt-af-k8s serve --new-token NAME` makes a token; "
+            "--no-auth does without, on a loopback address."
+        )
+    return Authenticator(auth, folder, environment)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _database(config: ServerConfig, folder: Path, environment: Mapping[str, str]) -> Database:
+    variable = config.state.postgres_variable
+    if variable is None:
+        return SqliteDatabase(folder / config.state.file)
+    address = environment.get(variable)
+    if not address:
+        raise UsageError(f"The environment variable {variable} of `state.postgres_variable` is not set.")
+    return PostgresDatabase(address)
+
+
+def _dbt_environment(config: ServerConfig, environment: Mapping[str, str]) -> dict[str, str]:
+    """The server's environment without the server's own secrets."""
+    jwt = config.auth.jwt
+    own = {config.state.postgres_variable, None if jwt is None else jwt.secret_variable}
+    return {
+        name: value for name, value in environment.items() if name not in own and not name.startswith(SECRET_PREFIX)
+    }
+
+
+def _listen(config: ServerConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((config.host, config.port))
+    except OSError as reason:
+        listening.close()
+        raise UsageError(f"Nothing can listen on {config.host}:{config.port}: {reason.strerror or reason}.") from None
+    listening.listen(2048)
+    return listening
