@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check airflow docs lock clean
+.PHONY: help install demo test test-load check airflow docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Show this list
 	@echo "dbt-af-k8s: a dbt project becomes Airflow DAGs by one line."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
 
 install: $(READY) ## Make the environment in .venv (about a minute; at once the second time)
 	@echo "Ready: $(BIN)/dbt-af-k8s --help"
@@ -44,7 +44,7 @@ test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all
 	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
 	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
 	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler" $(OTHER_TESTS) # 9
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler and not load" $(OTHER_TESTS) # 9
 	$(BIN)/python -m pytest -m scheduler # 5: one scheduler for all
 	@echo
 	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
@@ -52,6 +52,9 @@ test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all
 # Tests of the rooms that need neither Airflow nor dbt, and all others.
 PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule k8s pods jobs plan))
 OTHER_TESTS := $(filter-out $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+
+test-load: $(READY) ## The dbt server under load: 200 invocations, the server killed in the middle (6 minutes)
+	$(BIN)/python -m pytest -m load tests/server
 
 docs: $(READY) ## Write the reference pages from the code and check every link
 	$(BIN)/python docs/generate.py

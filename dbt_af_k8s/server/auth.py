@@ -1,7 +1,6 @@
 """Who calls, and what the caller may do: API tokens, basic authentication, OAuth 2 bearer tokens (JWT)."""
 
 import base64
-import binascii
 import hashlib
 import json
 import logging
@@ -89,7 +88,7 @@ class Authenticator:
     def _by_password(self, given: str) -> Caller | None:
         try:
             name, colon, password = base64.b64decode(given, validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             return None
         user = self._users.get(name)
         known = user or self._nobody

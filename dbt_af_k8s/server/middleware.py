@@ -67,7 +67,7 @@ class RequestWatch:
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requested(scope["method"], route, seen["status"])
-            if route not in _QUIET or seen["status"] >= 400:
+            if route not in _QUIET or seen["status"] == 500:
                 told: dict[str, Any] = {
                     "request_id": request_id,
                     "method": scope["method"],

@@ -1,0 +1,231 @@
+"""The API over a real server process, real dbt and a real PostgreSQL."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import TOKENS, term
+from server_process import ServerProcess
+
+pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+
+
+def log_of(server: ServerProcess, task_id: str, size: int = 1_000_000) -> str:
+    """The whole log, part by part, as a client that follows it reads it."""
+    text, offset = "", 0
+    while True:
+        part = server.get(f"/runs/{task_id}/logs?offset={offset}&size={size}").json
+        assert part["offset"] == offset
+        text, offset = text + part["content"], part["next_offset"]
+        if part["is_end"]:
+            return text
+
+
+def test_a_model_runs_from_its_slice_and_leaves_its_results(server: ServerProcess) -> None:
+    accepted = server.invoke("slice-1", "run", "--select", term("counted"), "--vars", '{"id": "s1"}')
+    assert accepted.status == 202
+    assert accepted.json == {"task_id": "slice-1", "log_path": "/runs/slice-1/logs"}
+    run = server.ended("slice-1")
+    assert (run["state"], run["exit_code"], run["start"], run["client"]) == ("SUCCESS", 0, "slice", "adminer")
+    got = server.get("/invocations/slice-1").json
+    assert {key: got[key] for key in got if key != "log_content"} == {
+        "task_id": "slice-1",
+        "state": "SUCCESS",
+        "exc_type": None,
+        "exc_message": None,
+    }
+    events = [json.loads(line)["info"]["name"] for line in got["log_content"].splitlines()]
+    assert "LogModelResult" in events
+    assert log_of(server, "slice-1", 2000) == got["log_content"]
+    assert [each["name"] for each in server.get("/runs/slice-1/artifacts").json["artifacts"]] == ["run_results.json"]
+    results = server.get("/runs/slice-1/artifacts/run_results.json").json["results"]
+    assert [(row["unique_id"], row["status"]) for row in results] == [("model.desk.counted", "success")]
+
+
+def test_any_selection_starts_from_the_saved_parse(server: ServerProcess) -> None:
+    server.invoke("parse-1", "--log-format", "json", "run", "--select", "config.materialized:view")
+    run = server.ended("parse-1")
+    assert (run["state"], run["start"]) == ("SUCCESS", "parse"), run
+    assert "Größe 😀" in log_of(server, "parse-1", 300)
+
+
+def test_vars_that_a_slice_cannot_take_mean_a_parse_of_their_own(server: ServerProcess) -> None:
+    server.invoke("import-1", "test", "--select", "never", "--vars", "{fails: 'true'}")
+    run = server.ended("import-1")
+    assert (run["state"], run["start"], run["exc_type"]) == ("FAILURE", "import", "NodeFailure")
+    assert "Got 1 result" in run["exc_message"]
+
+
+def test_a_failure_says_what_dbt_says(server: ServerProcess) -> None:
+    server.invoke("broken", "run", "--select", term("broken"))
+    got = server.wait("broken", "FAILURE")
+    assert (got["exit_code"], got["exc_type"]) == (1, "NodeFailure")
+    assert 'relation "nowhere" does not exist' in got["exc_message"]
+    server.invoke("usage", "run", "--selector", "there_is_none")
+    got = server.ended("usage")
+    assert (got["state"], got["exit_code"], got["exc_type"]) == ("FAILURE", 2, "DbtError")
+    assert "there_is_none" in got["exc_message"]
+
+
+def test_the_same_request_twice_is_one_invocation(server: ServerProcess) -> None:
+    command = ("run", "--select", term("counted"), "--vars", '{"id": "twice"}')
+    first, second = server.invoke("twice", *command), server.invoke("twice", *command)
+    assert (first.status, first.json) == (second.status, second.json)
+    other = server.invoke("twice", "run", "--select", term("counted"))
+    assert other.status == 409
+    assert server.ended("twice")["state"] == "SUCCESS"
+    assert server.invoke("twice", *command).json == first.json
+    counts = [run["id"] for run in server.get("/runs?limit=1000").json["runs"]].count("twice")
+    assert counts == 1
+
+
+def test_what_is_not_there(server: ServerProcess) -> None:
+    none = server.get("/invocations/none")
+    assert (none.status, none.json["state"]) == (200, "NOT_FOUND")
+    assert server.post("/invocations/none/abort").json["state"] == "NOT_FOUND"
+    for path in ("/runs/none", "/runs/none/logs", "/runs/none/artifacts", "/projects/none", "/nowhere"):
+        answer = server.get(path)
+        assert answer.status == 404, path
+        assert set(answer.json) == {"status_code", "message", "problems"}
+
+
+@pytest.mark.parametrize("path", ["/invocations/{}/abort", "/invocation/{}/abort"])
+def test_abort_ends_what_runs(server: ServerProcess, path: str) -> None:
+    name = f"abort-{path.count('s/')}"
+    server.invoke(name, "run", "--select", term("sleeper"), "--vars", '{"seconds": 15}')
+    server.wait(name, "STARTED")
+    assert server.post(path.format(name)).status == 200
+    run = server.ended(name)
+    assert (run["state"], run["exc_type"]) == ("ABORTED", "Aborted")
+    assert run["ended_at"] is not None
+
+
+def test_the_server_s_limit_ends_what_runs_too_long(server: ServerProcess) -> None:
+    server.invoke("long", "run", "--select", term("sleeper"), "--vars", '{"seconds": 60}')
+    run = server.ended("long")
+    assert (run["state"], run["exc_type"]) == ("FAILURE", "RuntimeLimit")
+
+
+def test_of_a_large_log_the_beginning_and_the_end_are_kept(server: ServerProcess) -> None:
+    server.invoke("shout", "run-operation", "shout", "--args", "{lines: 2000}")
+    run = server.ended("shout")
+    assert run["state"] == "SUCCESS", run
+    text = log_of(server, "shout")
+    assert 200_000 < len(text) <= 310_000
+    assert " line 3" in text
+    assert " line 1999" in text
+    assert "bytes are left out" in text
+    assert all(json.loads(line)["info"]["level"] for line in text.splitlines())
+    tail = server.get("/invocations/shout?log_bytes=5000").json["log_content"]
+    assert text.endswith(tail)
+    assert 3000 < len(tail) <= 5000
+
+
+def test_projects_and_models(server: ServerProcess, desk: Path) -> None:
+    (project,) = server.get("/projects").json["projects"]
+    assert (project["name"], project["is_warm"], project["problem"], project["models"]) == ("desk", True, None, 4)
+    page = server.get("/projects/desk/models?limit=3").json
+    rest = server.get(f"/projects/desk/models?limit=3&after={page['next']}").json
+    names = [model["name"] for model in (*page["models"], *rest["models"])]
+    assert names == ["broken", "counted", "grün", "sleeper"]
+    assert rest["next"] is None
+    model = server.get("/projects/desk/models/model.desk.counted").json
+    assert model["materialized"] == "incremental"
+    body = {"task_id": "model-1", "variables": {"id": "m1"}}
+    assert server.post("/projects/desk/models/model.desk.counted/runs", body).status == 202
+    assert server.ended("model-1")["start"] == "slice"
+
+
+def test_an_admin_registers_projects_below_the_roots_alone(server: ServerProcess, desk: Path, tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: x\n")
+    assert server.post("/projects", {"name": "out", "project_dir": str(tmp_path)}).status == 422
+    assert server.post("/projects", {"name": "desk", "project_dir": str(desk)}).status == 409
+    assert server.ask("DELETE", "/projects/desk").status == 409
+    made = server.post("/projects", {"name": "again", "project_dir": str(desk)})
+    assert (made.status, made.json["is_fixed"]) == (201, False)
+    # Two projects now: a request has to say which.
+    assert server.invoke("which", "run").status == 422
+    assert server.ask("DELETE", "/projects/again").status == 204
+    assert server.get("/projects/again").status == 404
+
+
+def test_deleting_a_run_leaves_its_state(server: ServerProcess) -> None:
+    command = ("run", "--select", term("counted"), "--vars", '{"id": "gone"}')
+    server.invoke("gone", *command)
+    server.ended("gone")
+    assert server.ask("DELETE", "/runs/gone").status == 204
+    assert server.get("/runs/gone/artifacts").json == {"artifacts": []}
+    assert server.get("/invocations/gone").json["state"] == "SUCCESS"
+    assert server.invoke("gone", *command).status == 202
+    assert server.get("/runs/gone").json["is_removed"] is True
+
+
+def test_scopes(server: ServerProcess) -> None:
+    asks: list[tuple[str, str, Any, str]] = [
+        ("GET", "/invocations", None, "read"),
+        ("GET", "/metrics", None, "read"),
+        ("POST", "/invocations", {"command": ["nonsense"]}, "run"),
+        ("POST", "/invocations/x/abort", None, "run"),
+        ("DELETE", "/runs/none", None, "admin"),
+        ("POST", "/projects", {"name": "x", "project_dir": "/"}, "admin"),
+    ]
+    order = ("read", "run", "admin")
+    for method, path, body, needed in asks:
+        for scope in order:
+            answer = server.ask(method, path, body, Authorization=f"Bearer {TOKENS[scope]}")
+            assert (answer.status == 403) == (order.index(scope) < order.index(needed)), (path, scope, answer)
+        for header in ("", "Bearer", "Bearer wrong", "Basic !!!", f"Token {TOKENS['admin']}"):
+            answer = server.ask(method, path, body, Authorization=header)
+            assert answer.status == 401, header
+            assert "Bearer" in answer.headers["WWW-Authenticate"]
+    basic = base64.b64encode(f"admin:{TOKENS['admin']}".encode()).decode()
+    assert server.get("/runs", Authorization=f"Basic {basic}").status == 401
+
+
+def test_health_description_and_numbers(server: ServerProcess) -> None:
+    for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
+        assert server.get(path, Authorization="none").status == 200, path
+    page = server.get("/docs", Authorization="none")
+    assert "POST /invocations" in page.text
+    assert "script" not in page.text
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    numbers = server.get("/metrics").text
+    assert 'dbt_server_project_warm{project="desk"} 1' in numbers
+    assert 'dbt_server_invocations{state="PENDING"}' in numbers
+    assert 'dbt_server_requests_total{method="GET",route="/readyz",status="200"}' in numbers
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"command": []}, "empty"),
+        ({"command": ["run", "--profiles-dir", "/etc"]}, "--profiles-dir is refused"),
+        ({"command": ["run", "--project-dir", "/etc"]}, "names no project"),
+        ({"command": ["run"], "project_dir": "/etc"}, "names no project"),
+        ({"command": ["run"], "callback_url": "http://169.254.169.254/"}, "may not call"),
+        ({"command": ["run"], "task_id": "a/b"}, "task_id"),
+        ({"command": ["run"], "tusk": 1}, "tusk"),
+        ({"command": "run"}, "command"),
+    ],
+)
+def test_wrong_requests(server: ServerProcess, body: dict[str, Any], said: str) -> None:
+    answer = server.post("/invocations", body)
+    assert answer.status == 422
+    assert said in answer.json["message"]
+
+
+def test_a_request_that_is_too_large(server: ServerProcess) -> None:
+    assert server.post("/invocations", {"command": ["run", "x" * 300_000]}).status == 413
+
+
+def test_no_secret_is_anywhere(server: ServerProcess) -> None:
+    """After all the others: neither the warehouse's password nor a token nor a var is in the server's log."""
+    text = server.log.read_text()
+    assert "invocation ended" in text
+    for secret in ("s3cret-pass", *TOKENS.values(), "hidden-value", '"seconds"'):
+        assert secret not in text
+    server.invoke("env", "compile", "--select", term("counted"))
+    assert server.ended("env")["state"] == "SUCCESS"
+    assert "s3cret-pass" not in log_of(server, "env")
