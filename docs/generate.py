@@ -131,6 +131,21 @@ def issue_codes_page() -> str:
     return _MADE + "\n".join(lines) + "\n"
 
 
+def server_settings_page() -> str:
+    """`reference/server-settings.md`."""
+    from dbt_af_k8s.server.read_settings import server_settings_reference
+
+    return _MADE + server_settings_reference()
+
+
+def server_api_page() -> str:
+    """`reference/server-api.md`."""
+    from dbt_af_k8s.server.description import describe
+    from dbt_af_k8s.server.openapi_text import openapi_markdown
+
+    return _MADE + openapi_markdown(describe())
+
+
 #: Files below docs/ and what writes them.
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
@@ -139,6 +154,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/one-time-jobs.md": one_time_jobs_page,
     "reference/command-line.md": command_line_page,
     "reference/issue-codes.md": issue_codes_page,
+    "reference/server-api.md": server_api_page,
+    "reference/server-settings.md": server_settings_page,
 }
 
 

@@ -16,7 +16,7 @@ PROJECT = {
     ),
     "models/broken.sql": "select * from nowhere",
     "models/grün.sql": "{{ config(materialized='view') }}\n{{ log('Größe 😀', info=true) }} select 1 as a",
-    "models/sleeper.sql": "select 1 as a from pg_sleep({{ var('seconds', 0) }})",
+    "models/sleeper.sql": "{{ config(materialized='table') }} select 1 as a from pg_sleep({{ var('seconds', 0) }})",
     "tests/never.sql": "select 1 as a where {{ var('fails', 'false') }}",
     "macros/shout.sql": (
         "{% macro shout(lines) %}{% for n in range(lines) %}{{ log('x' * 200 ~ ' line ' ~ n, info=true) }}{% endfor %}"

@@ -122,9 +122,7 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def serving(
-    folder: Path, settings: Mapping[str, Any], *options: str, **environment: str
-) -> Iterator[ServerProcess]:
+def serving(folder: Path, settings: Mapping[str, Any], *options: str, **environment: str) -> Iterator[ServerProcess]:
     """A server until the end of the block, ready or not."""
     server = ServerProcess(folder, settings, *options, **environment)
     try:

@@ -53,7 +53,7 @@ def serve(
         return
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f"The server needs {', '.join(missing)}: install dbt-af-k8s with the extra `server`.")
+        raise UsageError(f"The server needs {', '.join(missing)}: install `dbt-af-k8s[server]`.")
     from dbt_af_k8s.server.read_settings import read_server_config
     from dbt_af_k8s.server.serve import serve as serve_now
 

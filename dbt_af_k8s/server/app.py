@@ -125,7 +125,9 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, reason: HTTPException) -> JSONResponse:
-        answer = _problem(reason.status_code, [str(reason.detail)])
+        # A body that is no JSON is as wrong as one that is other JSON.
+        status = 422 if reason.status_code == 400 else reason.status_code
+        answer = _problem(status, [str(reason.detail)])
         answer.headers.update(reason.headers or {})
         return answer
 

@@ -87,7 +87,5 @@ def test_forty_at_once_and_a_server_killed_in_the_middle(tmp_path: Path, postgre
 
 
 @pytest.mark.load
-def test_two_hundred_at_once_and_a_server_killed_in_the_middle(
-    tmp_path: Path, postgres_server: PostgresServer
-) -> None:
+def test_two_hundred_at_once_and_a_server_killed_in_the_middle(tmp_path: Path, postgres_server: PostgresServer) -> None:
     load(tmp_path, postgres_server, 200, "load_large")

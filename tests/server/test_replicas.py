@@ -90,10 +90,15 @@ def test_replicas_share_the_work_and_one_that_dies_is_noticed(place: Place, post
             one.wait(f"long{number}", "STARTED")
         one.kill()
         for number in range(4):
-            if (run := two.get(f"/runs/long{number}").json)["state"] == "STARTED":
+            if two.state(f"long{number}") == "STARTED":
                 two.post(f"/invocations/long{number}/abort")
         found = {f"long{number}": two.ended(f"long{number}") for number in range(4)}
-        assert sorted(run["state"] for run in found.values()) == ["ABORTED", "ABORTED", "INTERNAL_ERROR", "INTERNAL_ERROR"]
+        assert sorted(run["state"] for run in found.values()) == [
+            "ABORTED",
+            "ABORTED",
+            "INTERNAL_ERROR",
+            "INTERNAL_ERROR",
+        ]
         lost = [run for run in found.values() if run["state"] == "INTERNAL_ERROR"]
         assert {run["exc_type"] for run in lost} == {"ServerLost"}
         assert two.ended("waits")["state"] == "SUCCESS"

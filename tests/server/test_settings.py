@@ -15,7 +15,7 @@ LEAST = {"projects": {"shop": {"project_dir": "shop"}}}
 
 
 def told(written: dict[str, object]) -> str:
-    config, issues = parse_server_config({**LEAST, **written}, file="server.yml")
+    _, issues = parse_server_config({**LEAST, **written}, file="server.yml")
     return "\n".join(str(issue) for issue in issues)
 
 
