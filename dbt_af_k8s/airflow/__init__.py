@@ -3,22 +3,30 @@
 Importing this module imports nothing of Airflow; each public name is loaded when it is first asked for.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbt_af_k8s.airflow.dags import dbt_dags
     from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+    from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
     from dbt_af_k8s.airflow.job_errors import JobFailedError, JobRefusedError
     from dbt_af_k8s.airflow.job_template import KubernetesJobTemplateOperator
+    from dbt_af_k8s.airflow.maintenance import DbtMaintenanceOperator
     from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
     from dbt_af_k8s.airflow.refresh import DbtRefreshOperator, Refresher, RefreshError
+    from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
     from dbt_af_k8s.airflow.wait import DbtWaitSensor
 
 __all__ = [
+    "DbtFreshnessOperator",
+    "DbtFreshnessSensor",
+    "DbtMaintenanceOperator",
     "DbtOperator",
     "DbtPodOperator",
     "DbtRefreshOperator",
+    "DbtSeedOnChangeOperator",
     "DbtWaitSensor",
     "JobFailedError",
     "JobRefusedError",
@@ -28,23 +36,30 @@ __all__ = [
     "dbt_dags",
 ]
 
+#: Where each public name lives.
+_MODULES: Mapping[str, str] = {
+    "DbtFreshnessOperator": "freshness",
+    "DbtFreshnessSensor": "freshness",
+    "DbtMaintenanceOperator": "maintenance",
+    "DbtOperator": "dbt_operator",
+    "DbtPodOperator": "pod_operator",
+    "DbtRefreshOperator": "refresh",
+    "DbtSeedOnChangeOperator": "seed",
+    "DbtWaitSensor": "wait",
+    "JobFailedError": "job_errors",
+    "JobRefusedError": "job_errors",
+    "KubernetesJobTemplateOperator": "job_template",
+    "RefreshError": "refresh",
+    "Refresher": "refresh",
+    "dbt_dags": "dags",
+}
+
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
-    if name == "dbt_dags":
-        return import_module("dbt_af_k8s.airflow.dags").dbt_dags
-    if name == "DbtOperator":
-        return import_module("dbt_af_k8s.airflow.dbt_operator").DbtOperator
-    if name == "DbtPodOperator":
-        return import_module("dbt_af_k8s.airflow.pod_operator").DbtPodOperator
-    if name == "DbtWaitSensor":
-        return import_module("dbt_af_k8s.airflow.wait").DbtWaitSensor
-    if name == "KubernetesJobTemplateOperator":
-        return import_module("dbt_af_k8s.airflow.job_template").KubernetesJobTemplateOperator
-    if name in ("JobFailedError", "JobRefusedError"):
-        return getattr(import_module("dbt_af_k8s.airflow.job_errors"), name)
-    if name in ("DbtRefreshOperator", "RefreshError", "Refresher"):
-        return getattr(import_module("dbt_af_k8s.airflow.refresh"), name)
+    module = _MODULES.get(name)
+    if module is not None:
+        return getattr(import_module(f"dbt_af_k8s.airflow.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

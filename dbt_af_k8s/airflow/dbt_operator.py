@@ -110,12 +110,9 @@ class DbtOperator(BaseOperator):
             target=target,
             microbatch=microbatch,
             executable=executable,
-            env=tuple(sorted((env or {}).items())),
+            env=env_pairs(env),
         )
-        project = DbtProject(
-            project_dir=Path(project_dir).absolute(),
-            profiles_dir=None if profiles_dir is None else Path(profiles_dir).absolute(),
-        )
+        project = project_at(project_dir, profiles_dir)
         return cls(task_id=task_id, invocation=invocation, project=project, **base)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
@@ -246,3 +243,14 @@ def _xcom(found: Verdict, *, with_nodes: bool) -> dict[str, Any]:
 
 def _node(result: NodeResult) -> dict[str, Any]:
     return {"unique_id": result.unique_id, "status": result.status, "failures": result.failures}
+
+
+def project_at(project_dir: str | Path, profiles_dir: str | Path | None) -> DbtProject:
+    """The project of a hand-written task; relative paths are relative to the working folder."""
+    profiles = None if profiles_dir is None else Path(profiles_dir).absolute()
+    return DbtProject(project_dir=Path(project_dir).absolute(), profiles_dir=profiles)
+
+
+def env_pairs(env: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Environment variables as an invocation has them."""
+    return tuple(sorted((env or {}).items()))

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator
@@ -14,6 +15,8 @@ from dbt_af_k8s.airflow.dbt_operator import (
     DbtOperator,
     DbtRetryError,
     command_text,
+    env_pairs,
+    project_at,
     skip_outside,
     span_text,
 )
@@ -21,7 +24,7 @@ from dbt_af_k8s.airflow.interval import interval_of_run
 from dbt_af_k8s.dbt.freshness import FreshnessVerdict, SourceAge
 from dbt_af_k8s.dbt.logs import LogLine
 from dbt_af_k8s.dbt.run import DbtRun
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
 from dbt_af_k8s.schedule.values import Interval
 
@@ -47,6 +50,26 @@ class DbtFreshnessOperator(DbtOperator):
     """
 
     ui_color = "#fdf3c7"
+
+    @classmethod
+    def for_source(
+        cls,
+        *,
+        task_id: str,
+        project_dir: str | Path,
+        source: str,
+        target: str | None = None,
+        profiles_dir: str | Path | None = None,
+        executable: str | None = None,
+        env: Mapping[str, str] | None = None,
+        **base: Any,
+    ) -> "DbtFreshnessOperator":
+        """The operator for a hand-written DAG. `source` is a unique_id: `source.shop.raw.events`.
+
+        The other arguments are those of `DbtOperator.for_nodes`. Raises `UsageError` for what is no source.
+        """
+        invocation = look_at(source, target, executable, env)
+        return cls(task_id=task_id, invocation=invocation, project=project_at(project_dir, profiles_dir), **base)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Look once."""
@@ -106,6 +129,31 @@ class DbtFreshnessSensor(BaseSensorOperator):
         self.command = command_text(invocation)
         self._run: DbtRun | None = None
         self._found: FreshnessVerdict | None = None
+
+    @classmethod
+    def for_source(
+        cls,
+        *,
+        task_id: str,
+        project_dir: str | Path,
+        source: str,
+        poke_interval: float,
+        timeout: float,
+        target: str | None = None,
+        profiles_dir: str | Path | None = None,
+        executable: str | None = None,
+        env: Mapping[str, str] | None = None,
+        **base: Any,
+    ) -> "DbtFreshnessSensor":
+        """The sensor for a hand-written DAG; arguments as for `DbtFreshnessOperator.for_source`."""
+        return cls(
+            task_id=task_id,
+            invocation=look_at(source, target, executable, env),
+            project=project_at(project_dir, profiles_dir),
+            poke_interval=poke_interval,
+            timeout=timeout,
+            **base,
+        )
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Write the interval into the field that Airflow shows. Nothing in it is a template."""
@@ -167,6 +215,13 @@ class DbtFreshnessSensor(BaseSensorOperator):
             f"Waited {self.timeout:g} s for {self.invocation.nodes[0].unique_id} to be fresh. Last look: {last}\n"
             "Let the source be loaded, then clear this task; what is downstream of it goes on."
         )
+
+
+def look_at(source: str, target: str | None, executable: str | None, env: Mapping[str, str] | None) -> DbtInvocation:
+    """`dbt source freshness` of one source. Raises `UsageError` for what is no unique_id of a source."""
+    if not source.startswith("source.") or source.count(".") < 3:
+        raise UsageError(f"{source!r} is no unique_id of a source: it is written as `source.shop.raw.events`.")
+    return DbtInvocation("freshness", (node_by_id(source),), target, executable=executable, env=env_pairs(env))
 
 
 def _level(found: FreshnessVerdict) -> int:

@@ -1,17 +1,19 @@
 """Maintenance of one node's table: after a look whether anything is building it, one dbt operation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError
+from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError, env_pairs, project_at
 from dbt_af_k8s.airflow.wait_api import ExecutionApi
+from dbt_af_k8s.dbt.maintenance_adapters import MACROS
 from dbt_af_k8s.dbt.operation import OperationVerdict
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
-from dbt_af_k8s.errors import DbtAfK8sError
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
+from dbt_af_k8s.errors import DbtAfK8sError, UsageError
 from dbt_af_k8s.plan.values import TaskRef
 
 #: Rescheduling a sensor more often than this races with the executor and fails the task (seconds).
@@ -67,6 +69,52 @@ class DbtMaintenanceOperator(DbtOperator, BaseSensorOperator):
         )
         self.not_while = tuple(not_while)
         self._busy = ""
+
+    @classmethod
+    def for_node(
+        cls,
+        *,
+        task_id: str,
+        project_dir: str | Path,
+        node: str,
+        operation: str,
+        options: Mapping[str, str | int | Sequence[str]] | None = None,
+        not_while: Sequence[tuple[str, str]] = (),
+        target: str | None = None,
+        profiles_dir: str | Path | None = None,
+        executable: str | None = None,
+        env: Mapping[str, str] | None = None,
+        **base: Any,
+    ) -> "DbtMaintenanceOperator":
+        """The operator for a hand-written DAG; the project must have our dbt package (`dbt-af-k8s package install`).
+
+        `node` is a unique_id, `operation` one of `ttl`, `deduplicate`, `optimize`, `vacuum` and `persist_docs`, and
+        `options` are the arguments of that macro (for `ttl`: `key` and `expiration_timeout`, in days). `not_while` are
+        tasks that build the table, each as DAG id and task id. The other arguments are those of
+        `DbtOperator.for_nodes`. Raises `UsageError` for what is no unique_id or operation.
+        """
+        if operation not in MACROS:
+            raise UsageError(f"There is no maintenance operation {operation!r}. There are: {', '.join(MACROS)}.")
+        given = tuple(
+            (name, value if isinstance(value, str | int) else tuple(value))
+            for name, value in sorted((options or {}).items())
+        )
+        invocation = DbtInvocation(
+            "run-operation",
+            (node_by_id(node),),
+            target,
+            executable=executable,
+            env=env_pairs(env),
+            operation=operation,
+            options=given,
+        )
+        return cls(
+            task_id=task_id,
+            invocation=invocation,
+            project=project_at(project_dir, profiles_dir),
+            not_while=tuple(TaskRef(dag_id, task) for dag_id, task in not_while),
+            **base,
+        )
 
     def execute(self, context: Any) -> Any:
         """Look and wait as a sensor does; the look that finds nothing at work runs dbt."""

@@ -1,13 +1,17 @@
 """The seed operator that runs dbt only when the file is not the one that was loaded last."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+from dbt_af_k8s.airflow.dbt_operator import DbtOperator, env_pairs, project_at
 from dbt_af_k8s.dbt.seed_file import seed_checksum
+from dbt_af_k8s.dbt.values import DbtInvocation, node_by_id
+from dbt_af_k8s.errors import UsageError
 
 #: XCom of every load: what was loaded (`sha256`), into which dbt target, and when (`at`, ISO 8601 in UTC).
 LOADED = "loaded"
@@ -20,6 +24,32 @@ class DbtSeedOnChangeOperator(DbtOperator):
     use the trigger rule `none_failed` go on after a skip. A task that is cleared loads the file whatever was loaded
     before; so does one whose file cannot be found.
     """
+
+    @classmethod
+    def for_seed(
+        cls,
+        *,
+        task_id: str,
+        project_dir: str | Path,
+        seed: str,
+        folder: str = "",
+        target: str | None = None,
+        profiles_dir: str | Path | None = None,
+        executable: str | None = None,
+        env: Mapping[str, str] | None = None,
+        **base: Any,
+    ) -> "DbtSeedOnChangeOperator":
+        """The operator for a hand-written DAG.
+
+        `seed` is a unique_id (`seed.shop.rates`), `folder` where its CSV lies below the project's `seed-paths`, with
+        slashes. The other arguments are those of `DbtOperator.for_nodes`. Raises `UsageError` for what is no seed.
+        """
+        node = node_by_id(seed)
+        if node.resource_type != "seed":
+            raise UsageError(f"{seed!r} is no unique_id of a seed: it is written as `seed.shop.rates`.")
+        fqn = (node.package, *(part for part in folder.split("/") if part), seed.split(".", 2)[2])
+        invocation = DbtInvocation("seed", (replace(node, fqn=fqn),), target, executable=executable, env=env_pairs(env))
+        return cls(task_id=task_id, invocation=invocation, project=project_at(project_dir, profiles_dir), **base)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Compare, then load or skip."""

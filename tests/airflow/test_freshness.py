@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from dag_test_lab import Answer, asked, read
 from many_kinds import plan_of, write_project
 
-from dbt_af_k8s.airflow.freshness import DbtFreshnessSensor
+from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
+from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.values import DagPlan
 
 pytestmark = pytest.mark.airflow
@@ -119,3 +121,17 @@ def test_a_gate_keeps_its_slot_only_between_looks_that_are_near(poke: int, mode:
         timeout=3600,
     )
     assert (gate.mode, gate.timeout, gate.poke_interval) == (mode, 3600, poke)
+
+
+@pytest.mark.dbt
+def test_by_hand_it_looks_at_the_source_that_is_named(shop: Path) -> None:
+    source = "source.shop.raw.fresh"
+    check = DbtFreshnessOperator.for_source(task_id="fresh", project_dir=shop, profiles_dir=shop, source=source)
+    gate = DbtFreshnessSensor.for_source(
+        task_id="gate", project_dir=shop, profiles_dir=shop, source=source, poke_interval=60, timeout=3600
+    )
+    assert (gate.invocation, gate.project) == (check.invocation, check.project)
+    run = SimpleNamespace(run_type="manual", logical_date=None, run_after=datetime.now(UTC))
+    assert check.execute({"dag_run": run, "params": {}})["status"] == "pass"
+    with pytest.raises(UsageError, match=r"no unique_id of a source"):
+        DbtFreshnessOperator.for_source(task_id="fresh", project_dir=shop, source="raw.fresh")

@@ -25,3 +25,13 @@ def test_building_dags_imports_no_planning() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_public_name_is_found_and_none_brings_airflow_before_it_is_asked_for() -> None:
+    code = (
+        "import sys; import dbt_af_k8s.airflow as public; early = 'airflow' in sys.modules;"
+        "found = [name for name in public.__all__ if getattr(public, name).__name__ == name];"
+        "print(early, found == public.__all__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False True"

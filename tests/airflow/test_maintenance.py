@@ -22,6 +22,7 @@ from dbt_af_k8s.airflow.emit import emit_dag
 from dbt_af_k8s.airflow.maintenance import BUSY_STATES, DbtMaintenanceOperator, ModelBusyError
 from dbt_af_k8s.dbt.maintenance_package import install_package
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
+from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.project import plan_project
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, TaskRef
@@ -189,6 +190,38 @@ class TestFailing:
         dbt.says("nothing to see here")
         with pytest.raises(DbtFailedError, match="did not say"):
             dbt.operator().execute(CONTEXT)
+
+
+class TestByHand:
+    def test_it_is_the_operator_of_the_plan(self, airflow: FakeAirflow, dbt: FakeDbt) -> None:
+        made = DbtMaintenanceOperator.for_node(
+            task_id="vacuum__events",
+            project_dir=dbt.folder,
+            node=MODEL,
+            operation="vacuum",
+            not_while=KEYS,
+            executable=str(dbt.folder / "dbt"),
+            poke_interval=0.01,
+        )
+        planned = dbt.operator()
+        assert (made.invocation, made.project, made.not_while) == (
+            planned.invocation,
+            planned.project,
+            planned.not_while,
+        )
+        assert made.execute(CONTEXT)["status"] == "done"
+
+    def test_options_are_those_of_the_macro(self, dbt: FakeDbt) -> None:
+        made = DbtMaintenanceOperator.for_node(
+            task_id="dedup",
+            project_dir=dbt.folder,
+            node=MODEL,
+            operation="deduplicate",
+            options={"unique_key": ["id"], "order_by": ["at desc"]},
+        )
+        assert made.invocation.options == (("order_by", ("at desc",)), ("unique_key", ("id",)))
+        with pytest.raises(UsageError, match=r"no maintenance operation 'vacum'. There are: ttl, "):
+            DbtMaintenanceOperator.for_node(task_id="x", project_dir=dbt.folder, node=MODEL, operation="vacum")
 
 
 KEYS = tuple((ref.dag_id, ref.task_id) for ref in BUILDERS)

@@ -11,7 +11,9 @@ from dag_test_lab import Answer
 from many_kinds import plan_of, rows, write_project
 
 from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator, last_load
+from dbt_af_k8s.dbt.seed_file import seed_checksum
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection
+from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.values import DagPlan
 
 pytestmark = [pytest.mark.airflow]
@@ -123,3 +125,14 @@ def test_the_last_load_is_the_latest_one() -> None:
     assert last_load(old) == old
     assert last_load(None) is None
     assert last_load([]) is None
+
+
+def test_by_hand_it_finds_the_csv_in_its_folder(project: Path) -> None:
+    (project / "seeds" / "sales").mkdir()
+    (project / "seeds" / "rates.csv").rename(project / "seeds" / "sales" / "rates.csv")
+    made = Loading.for_seed(task_id="rates", project_dir=project, seed="seed.shop.rates", folder="sales", target="dev")
+    (seed,) = made.invocation.nodes
+    assert (made.invocation.verb, made.invocation.target) == ("seed", "dev")
+    assert seed_checksum(seed, made.project) is not None
+    with pytest.raises(UsageError, match=r"no unique_id of a seed"):
+        Loading.for_seed(task_id="rates", project_dir=project, seed="model.shop.rates")

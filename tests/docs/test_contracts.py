@@ -163,6 +163,16 @@ def test_every_argument_of_the_python_api_is_on_its_page() -> None:
     assert arguments_on(page, "KubernetesJobTemplateOperator") == job
     made = arguments_of(airflow.DbtOperator.for_nodes) | arguments_of(airflow.DbtOperator.__init__)
     assert arguments_on(page, "DbtOperator") == made - {"invocation", "project"}
+    shared = made - {"microbatch", "nodes", "verb"}
+    for own, call in (
+        (airflow.DbtFreshnessOperator, airflow.DbtFreshnessOperator.for_source),
+        (airflow.DbtFreshnessSensor, airflow.DbtFreshnessSensor.for_source),
+        (airflow.DbtMaintenanceOperator, airflow.DbtMaintenanceOperator.for_node),
+        (airflow.DbtSeedOnChangeOperator, airflow.DbtSeedOnChangeOperator.for_seed),
+    ):
+        told = arguments_on(page, own.__name__)
+        wanted = arguments_of(call) | arguments_of(own.__init__)
+        assert told - shared == wanted - shared - {"base"}, own
     assert all(f"\n## {name}\n" in page for name in airflow.__all__)
 
 
