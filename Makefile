@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-load check airflow docs lock clean
+.PHONY: help install demo test test-load bench check airflow docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -55,6 +55,9 @@ OTHER_TESTS := $(filter-out $(PURE_TESTS) tests/scheduler tests/__pycache__,$(pa
 
 test-load: $(READY) ## The dbt server under load: 200 invocations, the server killed in the middle (6 minutes)
 	$(BIN)/python -m pytest -m load tests/server
+
+bench: $(READY) ## Measure parsing, compiling and starting dbt beside the peers (half an hour), and write the page
+	$(BIN)/python tests/benchmarks/run.py
 
 docs: $(READY) ## Write the reference pages from the code and check every link
 	$(BIN)/python docs/generate.py
