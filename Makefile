@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-load bench check airflow docs lock clean
+.PHONY: help install demo test test-cluster test-load bench check airflow docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,13 @@ test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all
 	$(BIN)/python -m pytest -m scheduler # 5: one scheduler for all
 	@echo
 	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
+
+test-cluster: $(READY) ## The tests of Kubernetes, against the cluster of KUBECONFIG if that is set
+	@[ -n "$(KUBECONFIG)" ] || echo "KUBECONFIG is not set: the tests run against the stand-in on this machine."
+	DBT_AF_K8S_TEST_KUBECONFIG="$(KUBECONFIG)" $(BIN)/python -m pytest -m cluster -rs $(CLUSTER_TESTS)
+
+# Folders with tests that are marked `cluster`.
+CLUSTER_TESTS := tests/cluster_server
 
 # Tests of the rooms that need neither Airflow nor dbt, and all others.
 PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule k8s pods jobs plan))

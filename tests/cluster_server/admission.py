@@ -10,7 +10,7 @@ from cluster_server.names import Problems, metadata_problems
 from cluster_server.pod_rules import change_problems, containers_of, fill_pod, pod_problems
 from cluster_server.quantities import amount
 from cluster_server.schema import check_schema
-from cluster_server.store import Store, Thing
+from cluster_server.store import Store, Thing, generated_name
 
 #: Most bytes of the data of a ConfigMap or Secret.
 _DATA = 1024 * 1024
@@ -31,6 +31,8 @@ def admit_new(store: Store, kind: Kind, namespace: str, thing: Thing) -> Thing:
     problems = [*metadata_problems(kind, metadata), *_problems(kind, thing)]
     if problems:
         raise invalid(kind.name, metadata.get("name") or "", problems)
+    if not metadata.get("name"):
+        metadata["name"] = generated_name(metadata["generateName"])
     if kind.name == "Pod":
         _admit_pod(store, namespace, thing)
     elif kind.name == "Job":

@@ -8,13 +8,13 @@ from typing import Any
 from aiohttp import web
 from cluster_server.access import Access
 from cluster_server.answers import Refused
+from cluster_server.asked import Asked, asked_for
 from cluster_server.deletion import delete
 from cluster_server.faults import Faults, RequestFault
 from cluster_server.kinds import ACCOUNT, KINDS, POD, resource_list
 from cluster_server.kubelet import Kubelet
 from cluster_server.objects_api import LARGEST, Objects, read_json
 from cluster_server.pods_api import run_command, send_log
-from cluster_server.requests import Asked, asked_for
 from cluster_server.store import Store
 from cluster_server.watches import watch
 from kubernetes_schemas import NEWEST
@@ -65,9 +65,10 @@ class Api:
         if special is not None:
             return await special(request, user)
         asked = asked_for(request.method, path, request.query)
-        self.requests.append((asked.fault_verb, asked.kind.plural, asked.name))
+        name = asked.name or _name_in(await request.read())
+        self.requests.append((asked.fault_verb, asked.kind.plural, name))
         self._access.check(user, asked.verb, asked.kind.group, asked.resource, asked.namespace, asked.name)
-        fault = self._faults.of_request(asked.fault_verb, asked.kind.plural, asked.name)
+        fault = self._faults.of_request(asked.fault_verb, asked.kind.plural, name)
         if fault is None:
             return await self._done(asked, request)
         if fault.after_doing:
@@ -158,6 +159,15 @@ class Api:
         if answer is None:
             raise Refused(404, "the server could not find the requested resource")
         return web.Response(text=json.dumps(answer), content_type="application/json")
+
+
+def _name_in(body: bytes) -> str:
+    """The name that a new object asks for, or how its name is to begin."""
+    try:
+        metadata = json.loads(body)["metadata"]
+        return str(metadata.get("name") or metadata.get("generateName") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
 
 
 def _group(name: str) -> dict[str, Any]:

@@ -234,6 +234,7 @@ class JobController:
 
         template = copy.deepcopy(job["spec"]["template"])
         metadata = template.setdefault("metadata", {})
+        metadata.pop("name", None)
         metadata["generateName"] = f"{job['metadata']['name'][:50]}-" + ("" if index is None else f"{index}-")
         owner = {
             "apiVersion": "batch/v1",

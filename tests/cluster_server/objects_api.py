@@ -7,12 +7,12 @@ from typing import Any
 
 from cluster_server.admission import admit_change, admit_new
 from cluster_server.answers import Refused, conflict, success
+from cluster_server.asked import Asked
 from cluster_server.deletion import delete
 from cluster_server.kinds import ACCOUNT, NAMESPACE, Kind
 from cluster_server.patches import patched
-from cluster_server.requests import Asked
 from cluster_server.schema import without_nulls
-from cluster_server.selectors import Match, field_match, label_match
+from cluster_server.selecting import Match, field_match, label_match
 from cluster_server.store import Store, Thing
 
 #: Largest body of a request (etcd takes 1.5 MiB of an object, the server 3 MiB of a request).

@@ -229,7 +229,7 @@ class PodWorker:
         await self.end(0.1, phase="Failed", reason="Evicted", message=told)
 
     async def _node_lost(self, run: ContainerRun, message: str) -> None:
-        """The kubelet is heard of no more: the pod is marked for deletion, and then collected as failed."""
+        """The kubelet is heard of no more: the pod is given up, marked as failed, and collected a moment later."""
         told = message or "Taint manager: deleting due to NoExecute taint"
         self.tell("NodeNotReady", "Node is not ready", by="node-controller", warns=True)
         made = condition("DisruptionTarget", True, "DeletionByTaintManager", told)
@@ -247,6 +247,8 @@ class PodWorker:
             set_condition(status, condition("Ready", False, "NodeNotReady"))
 
         self.edit(lost)
+        await asyncio.sleep(0.3)
+        self.store.remove(POD, self.namespace, self.name)
 
     async def _deleted(self, run: ContainerRun, message: str) -> None:
         self.kubelet.delete(self.namespace, self.name)

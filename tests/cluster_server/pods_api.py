@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 from cluster_server.answers import Refused
+from cluster_server.asked import Asked
 from cluster_server.container_log import ContainerLog, Wanted
 from cluster_server.faults import LogFault
 from cluster_server.kinds import POD
 from cluster_server.kubelet import Kubelet
-from cluster_server.requests import Asked
 from cluster_server.store import Store, Thing
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")

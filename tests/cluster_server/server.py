@@ -16,6 +16,7 @@ import asyncio
 import socket
 import tempfile
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from typing import Any, TypeVar
 import yaml
 from aiohttp import web
 from cluster_server.access import Access
+from cluster_server.certificate import Certificate, make_certificate
 from cluster_server.claims import bind_claims, count_quotas
 from cluster_server.deletion import GarbageCollector
 from cluster_server.faults import Faults, LogFault, PodFault, RequestFault
@@ -50,6 +52,8 @@ class Cluster:
     access: Access
     kubelet: Kubelet
     api: Api
+    #: None: plain HTTP.
+    certificate: Certificate | None
     port: int = 0
     _runner: web.AppRunner | None = None
     _site: web.TCPSite | None = None
@@ -57,7 +61,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -72,11 +76,14 @@ class Cluster:
     def write_kubeconfig(self, token: str, name: str, namespace: str = "default") -> Path:
         """Write the file for a token."""
         path = self.home / f"{name}.kubeconfig"
+        server = {"server": self.url}
+        if self.certificate is not None:
+            server["certificate-authority-data"] = b64encode(self.certificate.certificate.read_bytes()).decode()
         context = {"cluster": "stand-in", "user": name, "namespace": namespace}
         content = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "stand-in", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "stand-in", "cluster": server}],
             "users": [{"name": name, "user": {"token": token}}],
             "contexts": [{"name": "stand-in", "context": context}],
             "current-context": "stand-in",
@@ -145,24 +152,28 @@ class Cluster:
     def go_away(self) -> None:
         """Refuse connections, and end those there are, until `come_back`."""
 
-        async def work() -> None:
-            assert self._site is not None
-            await self._site.stop()
-            assert self._runner is not None
-            assert self._runner.server is not None
-            for connection in list(self._runner.server.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
-
-        asyncio.run_coroutine_threadsafe(work(), self.loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result(30)
 
     def come_back(self) -> None:
         """Listen again, on the same port."""
         asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(30)
 
+    async def _hang_up(self) -> None:
+        assert self._site is not None
+        await self._site.stop()
+        assert self._runner is not None
+        assert self._runner.server is not None
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        # Aborted sockets are closed a round later, those under TLS two.
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+
     async def _listen(self) -> None:
         assert self._runner is not None
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        context = self.certificate.context() if self.certificate is not None else None
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=context)
         await self._site.start()
 
     async def start(self, recorder: Recorder) -> None:
@@ -184,14 +195,13 @@ class Cluster:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._hang_up()
         assert self._runner is not None
         await self._runner.cleanup()
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        # Sockets that were aborted are closed one round later.
-        await asyncio.sleep(0.05)
 
 
 def _furnish(store: Store) -> None:
@@ -217,7 +227,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(*, with_tls: bool = True) -> Iterator[Cluster]:
     """Run a cluster until the block ends; nothing of it is left then."""
     with tempfile.TemporaryDirectory(prefix="dbt-af-k8s-cluster-", ignore_cleanup_errors=True) as folder:
         loop = asyncio.new_event_loop()
@@ -232,7 +242,8 @@ def cluster() -> Iterator[Cluster]:
             access, recorder = Access(store), Recorder(store)
             kubelet = Kubelet(store, faults, recorder, home / "node", access.token_of)
             api = Api(store, access, kubelet, faults)
-            running = Cluster(home, loop, store, faults, access, kubelet, api, _free_port())
+            certificate = make_certificate(home) if with_tls else None
+            running = Cluster(home, loop, store, faults, access, kubelet, api, certificate, _free_port())
             kubelet.service_env |= {
                 "KUBERNETES_SERVICE_HOST": "127.0.0.1",
                 "KUBERNETES_SERVICE_PORT": str(running.port),
@@ -244,8 +255,10 @@ def cluster() -> Iterator[Cluster]:
             asyncio.run_coroutine_threadsafe(begin(), loop).result(30)
             yield made[0]
         finally:
-            if made:
-                asyncio.run_coroutine_threadsafe(made[0].stop(), loop).result(30)
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+            try:
+                if made:
+                    asyncio.run_coroutine_threadsafe(made[0].stop(), loop).result(30)
+            finally:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join()
+                loop.close()

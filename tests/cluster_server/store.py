@@ -27,6 +27,11 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def generated_name(start: str) -> str:
+    """A name that begins so, with the suffix of `generateName`."""
+    return start[:58] + "".join(random.choices(_SUFFIX, k=5))
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One step of the history."""
@@ -57,8 +62,7 @@ class Store:
         """Store a new object and give it name, uid and version. 409 for a name that is taken."""
         made = copy.deepcopy(thing)
         metadata = made.setdefault("metadata", {})
-        if not metadata.get("name"):
-            metadata["name"] = metadata["generateName"][:58] + "".join(random.choices(_SUFFIX, k=5))
+        metadata.setdefault("name", generated_name(metadata.get("generateName", "")))
         key = (metadata.get("namespace") or "", metadata["name"])
         if key in self.things.setdefault(kind, {}):
             raise already_exists(kind.resource, metadata["name"])

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from cluster_server.answers import gone
+from cluster_server.asked import Asked
 from cluster_server.kinds import Kind
 from cluster_server.objects_api import matcher
-from cluster_server.requests import Asked
 from cluster_server.store import Change, Store, Thing
 
 #: Seconds between two bookmarks (Kubernetes: about a minute).
