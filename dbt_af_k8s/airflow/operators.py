@@ -59,6 +59,12 @@ def _seed(asked: Asked) -> BaseOperator:
     return make(**_dbt_arguments(asked))
 
 
+def _build(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.build import DbtBuildOperator
+
+    return DbtBuildOperator(**_dbt_arguments(asked))
+
+
 def _freshness(asked: Asked) -> BaseOperator:
     from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
 
@@ -197,6 +203,7 @@ _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
         TaskKind.SEED: _seed,
         TaskKind.SNAPSHOT: _dbt,
         TaskKind.TEST: _dbt,
+        TaskKind.BUILD: _build,
         TaskKind.FRESHNESS: _freshness,
         TaskKind.MAINTENANCE: _maintenance,
         TaskKind.WAIT: _wait,

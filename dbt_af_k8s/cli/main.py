@@ -30,6 +30,7 @@ from dbt_af_k8s.cli.render import render
 from dbt_af_k8s.cli.run import run
 from dbt_af_k8s.cli.serve import serve
 from dbt_af_k8s.cli.terminal import console, print_issues, safe
+from dbt_af_k8s.cli.times import times
 from dbt_af_k8s.cli.waits import waits
 from dbt_af_k8s.errors import DbtAfK8sError, PlanInvariantError, ProjectError
 
@@ -103,6 +104,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "pools": pools,
     "doctor": doctor,
     "serve": serve,
+    "times": times,
     "init": init,
 }
 #: Commands of two words, by their first and second one.

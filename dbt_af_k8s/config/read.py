@@ -6,6 +6,7 @@ from pathlib import Path
 from dbt_af_k8s.config.dbt_project import DbtProjectFile, parse_dbt_project
 from dbt_af_k8s.config.parse import parse_config
 from dbt_af_k8s.config.profiles import parse_profile
+from dbt_af_k8s.config.run_times import RUN_TIMES_FILE, RunTimes, parse_run_times, unreadable_run_times
 from dbt_af_k8s.config.settings import Profile
 from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.config.yaml_text import MOST_BYTES, YamlFile, duplicate_errors, load_yaml
@@ -42,6 +43,21 @@ def read_settings(path: Path | None, *, project_dir: Path) -> tuple[Config, str,
 def settings_files(project_dir: Path) -> tuple[Path, ...]:
     """Where a project's settings are looked for."""
     return tuple(project_dir / name for name in SETTINGS_FILES)
+
+
+def run_times_file(project_dir: Path) -> Path:
+    """Where a project's recorded run times are, if it has any."""
+    return project_dir / RUN_TIMES_FILE
+
+
+def read_run_times(project_dir: Path) -> RunTimes:
+    """Read the recorded run times; none where there is no file, and a warning where it is not good."""
+    try:
+        return parse_run_times(run_times_file(project_dir).read_text("utf-8"))
+    except FileNotFoundError:
+        return RunTimes({})
+    except (OSError, UnicodeDecodeError) as failed:
+        return unreadable_run_times(getattr(failed, "strerror", None) or "it is not UTF-8 text")
 
 
 def profiles_files(project_dir: Path, profiles_dir: Path | None, env: Mapping[str, str]) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from dbt_af_k8s.config.settings import (
     DagSettings,
     DomainSettings,
     FreshnessSettings,
+    FusedSettings,
     KubernetesSettings,
     MaintenanceSettings,
     NamedSchedule,
@@ -64,6 +65,8 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
         schedules=_schedules(config, file, issues),
         tests_per=config.tests.per,
         waits=WaitSettings(config.waits.per, config.waits.timeout, config.waits.poke, config.waits.deferrable),
+        granularity=_granularity(config, file, issues),
+        fused=FusedSettings(config.fused.most_nodes, config.fused.most_time, config.fused.cheap, config.fused.measured),
         retries=_retries(config, file, issues),
         dags=dags,
         pools=_pools(config, file, issues),
@@ -88,6 +91,15 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
         strict=config.strict,
     )
     return settings, tuple(issues)
+
+
+def _granularity(config: Config, file: str, issues: list[Issue]) -> str:
+    if config.granularity == "fused" and config.dags.task_ids == "dbt_af":
+        message = "`granularity: fused` makes tasks that dbt-af does not have, so they have no ids of dbt-af."
+        fix = "Take `dags.task_ids: plain`, or `granularity: node`."
+        issues.append(error("bad-setting", message, fix, file=file, key="granularity"))
+        return "node"
+    return config.granularity
 
 
 def _dags(written: DagsConfig, file: str, issues: list[Issue]) -> DagSettings:

@@ -71,6 +71,18 @@ class WaitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FusedSettings:
+    """Which nodes may share a task, and how many."""
+
+    most_nodes: int = 30
+    #: Seconds.
+    most_time: int = 60
+    #: Materializations of models, or `seed`, `snapshot`, `test`: cheap without a recorded run time, and only with one.
+    cheap: tuple[str, ...] = ("view", "seed", "test")
+    measured: tuple[str, ...] = ("table",)
+
+
+@dataclass(frozen=True, slots=True)
 class FreshnessSettings:
     """How sources are looked at."""
 
@@ -182,6 +194,9 @@ class Settings:
     #: Tests of one model: `model` in one dbt process, or `test` for one task each.
     tests_per: str = "model"
     waits: WaitSettings = WaitSettings()
+    #: `node`: a task for each node; `fused`: cheap chains share one.
+    granularity: str = "node"
+    fused: FusedSettings = FusedSettings()
     #: Task kind -> retries; has every kind of `config.resolve.RETRY_KINDS`.
     retries: Mapping[str, RetrySettings] = field(default_factory=dict)
     dags: DagSettings = DagSettings()

@@ -24,6 +24,7 @@ from dbt_af_k8s.config.fields import (
     When,
 )
 from dbt_af_k8s.config.written_callbacks import CallbacksConfig
+from dbt_af_k8s.config.written_fused import FusedConfig
 from dbt_af_k8s.config.written_integrations import IntegrationsConfig
 from dbt_af_k8s.config.written_kinds import DAG_KINDS, DagKindName, FreshnessConfig, MaintenanceConfig, SeedsConfig
 from dbt_af_k8s.config.written_kubernetes import KubernetesConfig
@@ -249,6 +250,11 @@ class Config(Section):
     schedules: SchedulesConfig = Field(default_factory=SchedulesConfig)
     tests: TestsConfig = Field(default_factory=TestsConfig)
     waits: WaitsConfig = Field(default_factory=WaitsConfig)
+    granularity: Annotated[
+        Literal["node", "fused"],
+        Field(description="One task per node, or chains of cheap nodes of one DAG in one task (see `fused`)."),
+    ] = "node"
+    fused: FusedConfig = Field(default_factory=FusedConfig)
     retries: RetriesConfig = Field(default_factory=RetriesConfig)
     dags: DagsConfig = Field(default_factory=DagsConfig)
     pools: Annotated[

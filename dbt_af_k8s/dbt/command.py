@@ -33,7 +33,9 @@ FIXED_FLAGS = (
 #: The words of dbt's command where they are not the verb itself.
 _WORDS = {"freshness": ("source", "freshness")}
 #: Verbs that know `--full-refresh`.
-_REBUILDING = ("run", "seed")
+_REBUILDING = ("run", "seed", "build")
+#: Verbs that run tests.
+_TESTING = ("test", "build")
 #: dbt's own format of `--event-time-start` and `--event-time-end`, read as UTC.
 _EVENT_TIME = "%Y-%m-%dT%H:%M:%S"
 
@@ -52,13 +54,13 @@ def dbt_argv(
 
     `target_path` is a private folder of this try: dbt writes its artefacts there, so that parallel tasks never write
     to one file. `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values)
-    of the same names. `full_refresh` counts for `run` and `seed`; other verbs do not know it.
+    of the same names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it.
     """
     flags = [
         *("--select", *(select_argument(node) for node in invocation.nodes)),
         *_flags(invocation, project, target_path, _vars(variables or {}, start, end)),
     ]
-    if invocation.verb == "test":
+    if invocation.verb in _TESTING:
         # Else dbt adds tests that share a parent with those asked for.
         flags += ["--indirect-selection", "empty"]
     if full_refresh and invocation.verb in _REBUILDING:

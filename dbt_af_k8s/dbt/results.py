@@ -44,6 +44,11 @@ class NodeResult:
         return self.status in GOOD_STATUSES
 
     @property
+    def is_skipped(self) -> bool:
+        """Whether dbt left the node out, since something before it failed."""
+        return self.status == "skipped"
+
+    @property
     def is_hook(self) -> bool:
         """Whether it is an `on-run-start` or `on-run-end` hook of a project."""
         return self.unique_id.startswith(_HOOK_PREFIX)
@@ -88,16 +93,36 @@ def verdict(
     return Verdict(False, summary, retryable=not any(trouble.is_lasting for trouble in troubles), results=found)
 
 
+def verdict_of_build(
+    expected: tuple[str, ...], results: tuple[NodeResult, ...] | None, end: ProcessEnd, log: LogDigest
+) -> Verdict:
+    """Judge one `dbt build` of several nodes: as `verdict`, but what dbt left out after a failure is told in one line.
+
+    A node that was left out counts as not done, and neither for nor against another try.
+    """
+    rows = {result.unique_id: result for result in results or ()}
+    found = tuple(rows[unique_id] for unique_id in expected if unique_id in rows)
+    skipped = tuple(row.unique_id for row in found if row.is_skipped)
+    ran = {key: row for key, row in rows.items() if key not in skipped}
+    troubles = list(_troubles(tuple(key for key in expected if key not in skipped), ran, end, log))
+    if skipped:
+        troubles.append(_left_out(skipped))
+    if not troubles:
+        return Verdict(True, _good_summary(found), retryable=False, results=found)
+    summary = "\n".join(trouble.text for trouble in troubles)
+    return Verdict(False, summary, retryable=not any(trouble.is_lasting for trouble in troubles), results=found)
+
+
 def verdict_of_selection(results: tuple[NodeResult, ...] | None, end: ProcessEnd, log: LogDigest) -> Verdict:
     """Judge one dbt process that ran whatever a selection found: every row must be good, and there must be one."""
     rows = {result.unique_id: result for result in results or ()}
     found = tuple(row for row in rows.values() if not row.is_hook)
-    skipped = tuple(row.unique_id for row in found if row.status == "skipped")
+    skipped = tuple(row.unique_id for row in found if row.is_skipped)
     ran = {key: row for key, row in rows.items() if key not in skipped}
     expected = tuple(key for key, row in ran.items() if not row.is_hook)
     troubles = list(_troubles(expected, ran, end, log))
     if skipped:
-        troubles.append(Trouble(f"dbt left out what is downstream of a failure: {', '.join(skipped)}"))
+        troubles.append(_left_out(skipped))
     if not found and not troubles:
         text = f"dbt found nothing to run (exit code {end.exit_code}): does the selection name a model?"
         troubles.append(Trouble(f"{text}{last_errors(log)}", is_lasting=True))
@@ -144,6 +169,10 @@ def _troubles(
         yield Trouble(_missing(missing, end.exit_code, log))
     elif end.exit_code > 0 and not missing and log.fatal is None and all(row.is_good for row in rows.values()):
         yield Trouble(f"dbt ended with exit code {end.exit_code}, though every result is good.{last_errors(log)}")
+
+
+def _left_out(skipped: tuple[str, ...]) -> Trouble:
+    return Trouble(f"dbt left out what is downstream of a failure: {', '.join(skipped)}")
 
 
 def _failure(result: NodeResult, log: LogDigest) -> str:

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
 from dbt_af_k8s.dbt.maintenance import maintenance_result
 from dbt_af_k8s.dbt.operation import OperationVerdict, judge_operation
 from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess, ProcessEnd
-from dbt_af_k8s.dbt.results import Verdict, read_results, verdict, verdict_of_selection
+from dbt_af_k8s.dbt.results import Verdict, read_results, verdict, verdict_of_build, verdict_of_selection
 from dbt_af_k8s.dbt.slices.start import refusal_in, start_from_slice
 from dbt_af_k8s.dbt.slices.values import NoSlice
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
@@ -25,9 +26,9 @@ OnLine = Callable[[LogLine], None]
 class DbtRun:
     """One try of one task. `stop` may be called from a signal handler or another thread while dbt works.
 
-    Each of `run`, `look`, `maintain` and `run_selection` starts one dbt process for the data interval `[start, end)`
-    with a private target folder, which is gone afterwards. `on_line` gets dbt's output as it comes; `timeout` is in
-    seconds. They raise `UsageError` where dbt cannot be started.
+    Each of `run`, `build`, `look`, `maintain` and `run_selection` starts one dbt process for the data interval
+    `[start, end)` with a private target folder, which is gone afterwards. `on_line` gets dbt's output as it comes;
+    `timeout` is in seconds. They raise `UsageError` where dbt cannot be started.
     """
 
     def __init__(
@@ -78,6 +79,44 @@ class DbtRun:
             return verdict(expected, read_results(path), ended, digest)
 
         return self._dbt(argv, judge, on_line, timeout, may_slice=True)
+
+    def build(
+        self,
+        *,
+        start: datetime,
+        end: datetime,
+        on_line: OnLine,
+        only: frozenset[str] | None = None,
+        variables: Mapping[str, Any] | None = None,
+        full_refresh: bool = False,
+        timeout: float | None = None,
+    ) -> Verdict:
+        """Build the nodes of the invocation, whose verb is `build`, in dbt's order, or `only` some of them.
+
+        What a failure leaves out is among the results as `skipped`. The others stay in the process's view also where
+        only some are built, so that the order between those is the same.
+        """
+        wanted = tuple(node for node in self._invocation.nodes if only is None or node.unique_id in only)
+
+        def argv(target_path: Path) -> tuple[str, ...]:
+            return dbt_argv(
+                replace(self._invocation, nodes=wanted),
+                self._project,
+                target_path=target_path,
+                start=start,
+                end=end,
+                variables=variables,
+                full_refresh=full_refresh,
+            )
+
+        expected = tuple(node.unique_id for node in wanted)
+        return self._dbt(
+            argv,
+            lambda path, *how: verdict_of_build(expected, read_results(path), *how),
+            on_line,
+            timeout,
+            may_slice=True,
+        )
 
     def look(
         self,

@@ -41,7 +41,8 @@ def node_by_id(unique_id: str) -> DbtSelection:
 class DbtInvocation:
     """The part of a dbt command that is known when planning."""
 
-    #: `run`, `seed`, `snapshot`, `test`, `freshness` (of one source) or `run-operation` (upkeep of one node).
+    #: `run`, `seed`, `snapshot`, `test`, `build` (all of these, in order), `freshness` (of one source) or
+    #: `run-operation` (upkeep of one node).
     verb: str
     nodes: tuple[DbtSelection, ...]
     #: Name of the dbt target, or None for the profile's default.

@@ -11,6 +11,7 @@ from dbt_af_k8s.plan.passes.catchup_checks import stalled_catchups
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
 from dbt_af_k8s.plan.passes.dbt_af_ids import as_dbt_af
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
+from dbt_af_k8s.plan.passes.fuse import fuse
 from dbt_af_k8s.plan.passes.layout import Layout, collect, lay_out_domains
 from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_large_tests
 from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
@@ -78,6 +79,7 @@ def build(inputs: PlanInputs) -> Build:
         }
         dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
     issues += stalled_catchups(inputs, dags)
+    dags = fuse(inputs, layout, dags)
     if inputs.settings.dags.task_ids == "dbt_af":
         dags = as_dbt_af(dags, decisions)
     by_hand, found = without_selection_dag(inputs, run_model_dag(inputs, dag_ids) if dags else ())

@@ -7,7 +7,7 @@ from dbt_af_k8s.errors import Issue, UsageError
 from dbt_af_k8s.graph.domains import upstream_domains
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.build import Build
-from dbt_af_k8s.plan.values import REPEATING_KINDS, Because, DagKind, DagPlan, TaskPlan
+from dbt_af_k8s.plan.values import REPEATING_KINDS, Because, DagKind, DagPlan, TaskKind, TaskPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,17 @@ def _around(build: Build, key: str, dag: DagPlan, task: TaskPlan) -> tuple[Becau
                 Because("comes after", upstream, f"it builds or tests {', '.join(other.nodes) or 'a group'}")
             )
     reasons += [Because("does not wait for", gap.node, gap.because) for gap in task.not_waited if gap.downstream == key]
+    if task.kind is TaskKind.BUILD:
+        others = ", ".join(node for node in task.nodes if node != key)
+        reasons.append(Because("runs together with", others, task.because.partition("; ")[0]))
     laid_out = build.layout.tasks_of.get(key)
+    runs_in = {node: other.task_id for other in dag.tasks for node in other.nodes}
     for test in laid_out.tests if laid_out else ():
+        where = runs_in.get(test.tests[0], test.task_id)
         reasons.append(
-            Because("tested by", test.task_id, f"{len(test.tests)} test(s) placed with it: {', '.join(test.tests)}")
+            Because("tested by", where, f"{len(test.tests)} test(s) placed with it: {', '.join(test.tests)}")
         )
     if laid_out is not None and laid_out.done != laid_out.task_id:
-        reasons.append(Because("done after", laid_out.done, "what is downstream waits for its blocking tests"))
+        done = laid_out.done if laid_out.done in tasks else runs_in.get(laid_out.tests[0].tests[0], laid_out.done)
+        reasons.append(Because("done after", done, "what is downstream waits for its blocking tests"))
     return tuple(reasons)

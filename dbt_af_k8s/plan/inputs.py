@@ -1,6 +1,7 @@
 """All that a plan is made from, read and checked: the one argument of `plan.build.build_plan`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dbt_af_k8s.config.settings import Profile, Settings
 from dbt_af_k8s.errors import Issue
@@ -24,3 +25,5 @@ class PlanInputs:
     issues: tuple[Issue, ...] = ()
     #: Name of the settings file, for issues about settings.
     settings_file: str = "dbt_af_k8s.yml"
+    #: unique_id -> seconds that dbt took for the node in recorded runs.
+    run_times: Mapping[str, float] = field(default_factory=dict)

@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from dbt_af_k8s.config.read import profiles_files, read_dbt_project, read_profile, read_settings, settings_files
+from dbt_af_k8s.config.read import (
+    profiles_files,
+    read_dbt_project,
+    read_profile,
+    read_run_times,
+    read_settings,
+    run_times_file,
+    settings_files,
+)
 from dbt_af_k8s.config.resolve import resolve_settings
 from dbt_af_k8s.config.settings import Settings
 from dbt_af_k8s.config.written import Config
@@ -64,7 +72,13 @@ def files_of(request: PlanRequest, env: Mapping[str, str], manifest: Path) -> tu
     config = request.config
     settings = settings_files(request.project_dir) if config is None else (config,) if isinstance(config, Path) else ()
     profiles = profiles_files(request.project_dir, request.profiles_dir, env)
-    return (request.project_dir / "dbt_project.yml", *settings, *profiles, manifest)
+    return (
+        request.project_dir / "dbt_project.yml",
+        *settings,
+        *profiles,
+        manifest,
+        run_times_file(request.project_dir),
+    )
 
 
 def manifest_path(request: PlanRequest, target_path: str) -> Path:
@@ -95,6 +109,7 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
         )
     if project is None or manifest is None or profile is None:
         raise ProjectError([*faults, *(issue for issue in issues if issue.is_error)])
+    recorded = read_run_times(root)
     return PlanInputs(
         project=project.name,
         manifest=manifest,
@@ -102,8 +117,9 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
         profile=profile[0],
         target=request.target,
         target_path=project.target_path,
-        issues=(*faults, *issues, *project.issues, *profile[1], *manifest.issues),
+        issues=(*faults, *issues, *project.issues, *profile[1], *manifest.issues, *recorded.issues),
         settings_file=settings_file,
+        run_times=recorded.seconds,
     )
 
 

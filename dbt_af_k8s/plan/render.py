@@ -16,6 +16,13 @@ _NODE_WORDS = {
     TaskKind.MAINTENANCE: ("maintenance task", "maintenance tasks"),
     TaskKind.REFRESH: ("refresh", "refreshes"),
 }
+#: What the nodes of a fused task would be on their own, by the beginning of their unique_id.
+_KIND_OF_NODE = {
+    "model": TaskKind.RUN,
+    "seed": TaskKind.SEED,
+    "snapshot": TaskKind.SNAPSHOT,
+    "test": TaskKind.TEST,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,10 @@ def run_counts(dag: DagPlan) -> tuple[tuple[str, int], ...]:
     """How many dbt nodes of each kind the DAG runs, in the words for them, those that are none left out."""
     counts = dict.fromkeys(_NODE_WORDS, 0)
     for task in dag.tasks:
-        if task.kind in counts:
+        if task.kind is TaskKind.BUILD:
+            for node in task.nodes:
+                counts[_KIND_OF_NODE[node.partition(".")[0]]] += 1
+        elif task.kind in counts:
             counts[task.kind] += max(1, len(task.nodes))
     return tuple((_NODE_WORDS[kind][count != 1], count) for kind, count in counts.items() if count)
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.render import run_counts, schedule_label
@@ -71,12 +72,15 @@ BOX_MEANINGS = {
     "seed": "seed",
     "snapshot": "snapshot",
     "test": "tests",
+    "build": "several nodes and tests",
     "wait": "wait for another DAG",
     "freshness": "source freshness",
     "maintenance": "maintenance",
     "endpoint": "end of a group",
     "refresh": "refresh of a dashboard",
 }
+#: What the nodes of a task with several are called.
+_COUNTED = MappingProxyType({TaskKind.TEST: "test", TaskKind.BUILD: "node"})
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -151,7 +155,7 @@ def node_picture(plan: Plan, dag_id: str | None = None) -> Picture:
 
 def _task_rows(dag: DagPlan, task: TaskPlan, *, with_dag: bool) -> tuple[Row, ...]:
     where = task.waits_for.dag_id if task.waits_for else task.target or ""
-    tests = _counted(len(task.nodes), "test") if task.kind is TaskKind.TEST else ""
+    tests = _counted(len(task.nodes), _COUNTED[task.kind]) if task.kind in _COUNTED else ""
     what = Row(task.kind.value, " · ".join(part for part in (tests, where) if part))
     return (what, Row("DAG", dag.dag_id)) if with_dag else (what,)
 

@@ -47,6 +47,7 @@ _COLOURS = {
     "seed": ("#3f7d20", "#7ee08a"),
     "snapshot": ("#8250df", "#c297ff"),
     "test": ("#0f766e", "#4fd1c5"),
+    "build": ("#1f6feb", "#58a6ff"),
     "wait": ("#b4540a", "#f0a35e"),
     "freshness": ("#0f766e", "#4fd1c5"),
     "maintenance": ("#6c7686", "#8b95a5"),

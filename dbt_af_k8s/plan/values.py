@@ -42,6 +42,8 @@ class TaskKind(StrEnum):
     SEED = "seed"
     SNAPSHOT = "snapshot"
     TEST = "test"
+    #: Several nodes and their tests in one dbt process (`granularity: fused`).
+    BUILD = "build"
     WAIT = "wait"
     FRESHNESS = "freshness"
     MAINTENANCE = "maintenance"
@@ -164,7 +166,7 @@ class TaskPlan:
     owner: str | None = None
     #: Runs of this task at once over all runs of the DAG; None: no limit.
     max_active: int | None = None
-    #: The dbt command of `run`, `seed`, `snapshot` and `test` tasks.
+    #: The dbt command of `run`, `seed`, `snapshot`, `test` and `build` tasks.
     dbt: DbtInvocation | None = None
     #: A script in place of dbt; `runner` says what runs it: `kubernetes`, `local_process` (a pod's script without the
     #: pod) or `venv`.

@@ -14,9 +14,13 @@ def with_callbacks(inputs: PlanInputs, dag: DagPlan) -> DagPlan:
     """
     wanted = inputs.settings.callbacks
     kinds = {task.kind.value for task in dag.tasks}
+    by_kind = dict(wanted.tasks)
+    if "run" in by_kind:
+        # Only what has the callbacks of models is fused (`passes.cheap`).
+        by_kind["build"] = by_kind["run"]
     callbacks = CallbackSettings(
         dag=wanted.dag,
-        tasks={kind: wanted.tasks[kind] for kind in sorted(wanted.tasks) if kind in kinds},
+        tasks={kind: by_kind[kind] for kind in sorted(by_kind) if kind in kinds},
         deadline=wanted.deadline if dag.schedule is not None else None,
     )
     return replace(dag, callbacks=callbacks, artifacts=_artifacts(inputs, dag))

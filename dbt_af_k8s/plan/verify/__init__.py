@@ -2,8 +2,8 @@
 
 What is proved: ids are legal and unique, each DAG is without cycles and in order, every node of the manifest is in one
 task or left out, every edge of the dbt graph is an edge, a wait or a stated exception, blocking tests stand between a
-node and what is downstream, no wait points to what does not exist, no runs can wait for each other, and over two years
-of calendar every run waits for the right runs upstream.
+node and what is downstream (in one process, dbt holds it back), no wait points to what does not exist, no runs can
+wait for each other, and over two years of calendar every run waits for the right runs upstream.
 """
 
 from dbt_af_k8s.errors import PlanInvariantError
@@ -11,6 +11,7 @@ from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.values import Plan
 from dbt_af_k8s.plan.verify.coverage import coverage_violations
 from dbt_af_k8s.plan.verify.edges import edge_violations
+from dbt_af_k8s.plan.verify.fused import fused_violations
 from dbt_af_k8s.plan.verify.places import Places
 from dbt_af_k8s.plan.verify.refreshes import refresh_violations
 from dbt_af_k8s.plan.verify.refs import Refs
@@ -34,6 +35,7 @@ def violations(plan: Plan, manifest: Manifest, *, waited_runs: WaitedRuns = runs
         *shape_violations(plan),
         *coverage_violations(plan, manifest),
         *edge_violations(plan, refs, places),
+        *fused_violations(plan, manifest, refs),
         *refresh_violations(plan, manifest, refs, places),
         *wait_violations(plan, places),
         *deadlock_violations(plan),

@@ -48,6 +48,8 @@ def _kind(manifest: Manifest, key: str, kind: TaskKind, where: str) -> Iterator[
         yield f"task {where} looks at the freshness of {key}, which is no source of the manifest"
     node = manifest.nodes.get(key)
     wanted = _RESOURCE_OF_KIND.get(kind)
+    if kind is TaskKind.BUILD and node is not None and node.resource_type in _RESOURCE_OF_KIND.values():
+        wanted = node.resource_type
     if wanted is None:
         return
     if node is None:

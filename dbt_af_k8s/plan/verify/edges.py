@@ -67,11 +67,20 @@ def edge(parent: str, key: str, place: Place, places: Places) -> Iterator[str]:
     if done is None:
         return
     if upstream.dag.dag_id == dag_id:
-        if not places.index[dag_id].comes_after(task, done):
+        if done == task.task_id:
+            yield from _inside(parent, key, task, places)
+        elif not places.index[dag_id].comes_after(task, done):
             yield f"{key} (`{dag_id}.{task.task_id}`) does not come after `{done}`, when {parent} is done"
         return
     if not waits_about(place, places, parent):
         yield f"{key} (`{dag_id}.{task.task_id}`) does not wait for {parent} of DAG `{upstream.dag.dag_id}`"
+
+
+def _inside(parent: str, key: str, task: TaskPlan, places: Places) -> Iterator[str]:
+    """A node that is done within the task of what depends on it; which tests dbt lets block is judged elsewhere."""
+    node = places.place[parent].task
+    if node.task_id != task.task_id and not places.index[places.dag_of(parent).dag_id].comes_after(task, node.task_id):
+        yield f"{key} (`{task.task_id}`) does not come after `{node.task_id}`, which builds {parent}"
 
 
 def waits_about(place: Place, places: Places, parent: str) -> list[WaitsFor]:
@@ -93,6 +102,8 @@ def _beside(test: str, beside: str, place: Place, places: Places) -> Iterator[st
         yield f"{test} is planned, and {beside}, with which it is placed, is not"
     elif node.dag.dag_id != place.dag.dag_id:
         yield f"{test} is in DAG `{place.dag.dag_id}`, and {beside}, with which it is placed, in `{node.dag.dag_id}`"
+    elif node.task.task_id == place.task.task_id:
+        return
     elif not places.index[place.dag.dag_id].comes_after(place.task, node.task.task_id):
         yield f"{test} (`{place.dag.dag_id}.{place.task.task_id}`) does not come after {beside}"
 
