@@ -146,12 +146,31 @@ def server_api_page() -> str:
     return _MADE + openapi_markdown(describe())
 
 
+def job_target_page() -> str:
+    """`reference/kubernetes-job-target.md`."""
+    from dbt_af_k8s.config.schema import keys_reference
+    from dbt_af_k8s.jobs.written import JobTargetWritten
+
+    return f"{_MADE}{_JOB_TARGET_HEAD}\n{keys_reference(JobTargetWritten)}"
+
+
+_JOB_TARGET_HEAD = """\
+# The target `kubernetes_job`
+
+The keys of a target of type `kubernetes_job` in profiles.yml. A node has the same keys, but `type` and `schema`, in
+`meta.kubernetes`: its `template_fields` are added key by key, everything else replaces what the target says, and a null
+removes it. A node's `template` and `search_paths` stay within the project. How they are used is told in
+[Kubernetes jobs from a YAML template](../how-to/kubernetes-jobs.md).
+"""
+
+
 #: Files below docs/ and what writes them.
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/settings.md": settings_page,
     "reference/settings.schema.json": schema_file,
     "reference/node-settings.md": node_settings_page,
     "reference/one-time-jobs.md": one_time_jobs_page,
+    "reference/kubernetes-job-target.md": job_target_page,
     "reference/command-line.md": command_line_page,
     "reference/issue-codes.md": issue_codes_page,
     "reference/server-api.md": server_api_page,

@@ -32,7 +32,7 @@ from dbt_af_k8s.schedule.parse import named_schedule_errors
 
 SETTINGS_FILE = "dbt_af_k8s.yml"
 #: Languages of blocks that are only shown.
-SHOWN_ONLY = ("", "text", "mermaid", "json", "jinja")
+SHOWN_ONLY = ("", "text", "mermaid", "json")
 _FILE_LINE = re.compile(r"^(?:#|--) (?P<path>[\w./-]+\.\w+)\n")
 _LONGEST = 900  # seconds of one command, on a busy machine
 
@@ -65,7 +65,7 @@ class PageRunner:
             case "python":
                 self._python.append(block.text)
                 self._finished([sys.executable, "-c", "\n".join(self._python)], 0)
-            case "yaml" | "sql" | "csv":
+            case "yaml" | "sql" | "csv" | "jinja" | "py":
                 self._file(block)
             case other:
                 raise AssertionError(f"nobody knows how to run a block of {other}")

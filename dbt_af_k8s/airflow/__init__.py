@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
     from dbt_af_k8s.airflow.refresh import DbtRefreshOperator, Refresher, RefreshError
     from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
+    from dbt_af_k8s.airflow.volume_claim import with_volume_claim
     from dbt_af_k8s.airflow.wait import DbtWaitSensor
+    from dbt_af_k8s.jobs.values import VolumeClaim
 
 __all__ = [
     "DbtFreshnessOperator",
@@ -33,7 +35,9 @@ __all__ = [
     "KubernetesJobTemplateOperator",
     "RefreshError",
     "Refresher",
+    "VolumeClaim",
     "dbt_dags",
+    "with_volume_claim",
 ]
 
 #: Where each public name lives.
@@ -51,7 +55,9 @@ _MODULES: Mapping[str, str] = {
     "KubernetesJobTemplateOperator": "job_template",
     "RefreshError": "refresh",
     "Refresher": "refresh",
+    "VolumeClaim": "volume_claim",
     "dbt_dags": "dags",
+    "with_volume_claim": "volume_claim",
 }
 
 

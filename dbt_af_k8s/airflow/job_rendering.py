@@ -64,10 +64,3 @@ def shown_job(job: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
     for secret in secrets:
         mask_secret(secret)
     return to_yaml(masked(job, secrets))
-
-
-def run_of(context: Mapping[str, Any]) -> JobRun:
-    """The run that a task belongs to, out of Airflow's context."""
-    instance = context["ti"]
-    index = getattr(instance, "map_index", -1)
-    return JobRun(instance.dag_id, instance.task_id, instance.run_id, -1 if index is None else int(index))

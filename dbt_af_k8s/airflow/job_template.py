@@ -8,10 +8,12 @@ from airflow.sdk import BaseOperator
 
 from dbt_af_k8s.airflow.cluster_calls import Cluster, ClusterError
 from dbt_af_k8s.airflow.job_errors import JobFailedError, JobRefusedError, lost, refusal
+from dbt_af_k8s.airflow.job_runs import claim_name_in, run_of
 from dbt_af_k8s.airflow.job_watch import JobWatch
 from dbt_af_k8s.errors import ProjectError, UsageError
 from dbt_af_k8s.jobs.run import JobRun, judgement, names_of, state_of, suspension, to_adopt, was_suspended_by_us
 from dbt_af_k8s.jobs.tail import tail_settings
+from dbt_af_k8s.jobs.values import VolumeClaim
 from dbt_af_k8s.jobs.verdict import failure_of, full_name, progress_of, seconds_of
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 
@@ -31,15 +33,15 @@ class KubernetesJobTemplateOperator(BaseOperator):
     The cluster: `kubernetes_conn_id`, or `config_file` and `cluster_context`, or `in_cluster`; nothing given: Airflow's
     own, else the default kubeconfig. `namespace` where the template names none.
 
-    The job's name gets a suffix of its run and task, unless `name_suffix` is false. A later try finds the job of the
-    one before by its labels, and takes it over. `tail_logs` copies the pods' output into the task's log, every
+    The job's name gets a suffix of its run and task, unless `name_suffix` is false; a later try finds it by its labels,
+    and takes it over. `tail_logs` copies the pods' output into the task's log, every
     `tail_logs_every` seconds (10), at most `tail_logs_line_count` lines of a container at a time (all), or
     `tail_logs_only_at_end`; any of these three implies the first. `delete_completed` deletes the job when it has
     succeeded. `write_rendered_to` is a path for the rendered YAML. `on_kill_action` says what becomes of the job when
     the task is killed: `delete`, `suspend` (the next try resumes it) or `keep`. `poll_every` is in seconds. When no
-    pod has come to run `startup_timeout` seconds after the first was made, the task gives up and deletes the job; None:
-    it is patient. With `deferrable` it waits in the triggerer; output then comes at the end, or every `tail_logs_every`
-    seconds where that is given. `base` goes to Airflow's `BaseOperator`.
+    pod runs `startup_timeout` seconds after the first was made, the task gives up and deletes the job; None: never.
+    With `deferrable` it waits in the triggerer; output then comes at the end, or every `tail_logs_every` seconds where
+    that is given. `base` goes to Airflow's `BaseOperator`.
 
     The task returns `name`, `namespace`, `succeeded`, `failed` (pods) and `seconds`. It raises `JobFailedError` where
     the job failed, with the reason in one line, and `JobRefusedError` where template or object are wrong.
@@ -97,14 +99,15 @@ class KubernetesJobTemplateOperator(BaseOperator):
         self.poll_every = poll_every
         self.startup_timeout = startup_timeout
         self.deferrable = deferrable
-        self.logs_while_deferred = tail_logs_every is not None
+        self.claim: VolumeClaim | None = None
         self.rendered = ""
         self._job: dict[str, Any] | None = None
         self._killed: tuple[Cluster, dict[str, Any]] | None = None
 
     def variables(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """What the template may use by name: Airflow's variables, and over them the fields."""
-        return {**context, **self.fields}
+        own = {} if self.claim is None else {"volume_claim": claim_name_in(context, self.claim)}
+        return {**context, **own, **self.fields}
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the arguments, and then the template, so that Airflow can show what is sent."""
@@ -131,11 +134,9 @@ class KubernetesJobTemplateOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Make the job, or find it again, and see it through."""
-        from dbt_af_k8s.airflow.job_rendering import run_of
-
         try:
             template = self._job or self._render_job(context)
-            cluster = self._cluster()
+            cluster = Cluster(self.access())
             job = self._made_or_found(cluster, template, run_of(context))
             return self._see_through(cluster, job, {})
         except ProjectError as error:
@@ -148,7 +149,7 @@ class KubernetesJobTemplateOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Go on when the trigger has fired."""
         try:
-            cluster = self._cluster()
+            cluster = Cluster(self.access())
             job = event.get("job") or cluster.job(namespace, name)
             if job is None:
                 raise lost(f"{namespace}/{name}")
@@ -178,13 +179,13 @@ class KubernetesJobTemplateOperator(BaseOperator):
         """The way into the cluster."""
         return ClusterAccess(self.kubernetes_conn_id, self.config_file, self.cluster_context, self.in_cluster)
 
-    def _cluster(self) -> Cluster:
-        return Cluster(self.access())
-
     def _made_or_found(self, cluster: Cluster, template: Mapping[str, Any], run: JobRun) -> dict[str, Any]:
         from dbt_af_k8s.airflow.job_rendering import job_to_send, shown_job
 
-        namespace = template["metadata"].get("namespace") or self.namespace or cluster.namespace()
+        own = template.get("metadata", {}).get("namespace")
+        namespace = own or self.namespace or cluster.namespace()
+        if self.claim is not None and own and own != (self.namespace or cluster.namespace()):
+            raise JobRefusedError(f"The template is for the namespace {own}, where its volume claim is not.")
         mine = cluster.jobs(namespace, run.selector)
         found = to_adopt(mine)
         if found is not None:
@@ -228,22 +229,22 @@ class KubernetesJobTemplateOperator(BaseOperator):
         watch = JobWatch(cluster, self.tail, self.log, positions)
         if self.deferrable and state_of(job) == "running":
             self._look_and_defer(cluster, job, watch)
-        ended: dict[str, Any] | None = job
         if state_of(job) == "running":
             ended, reason = watch.wait(job, every=self.poll_every, patience=self.startup_timeout)
             if ended is None:
                 raise lost(full_name(job))
             if reason:
                 self._give_up(cluster, ended, watch, reason)
-        assert ended is not None  # noqa: S101 - for mypy: `wait` was not asked, or it has answered
+            job = ended
         self._killed = None
-        return self._judge(cluster, ended, watch)
+        return self._judge(cluster, job, watch)
 
     def _look_and_defer(self, cluster: Cluster, job: dict[str, Any], watch: JobWatch) -> None:
         from dbt_af_k8s.airflow.job_trigger import KubernetesJobTemplateTrigger
 
         watch.tell_progress(job)
-        if self.logs_while_deferred:
+        logs = self.tail.every is not None
+        if logs:
             watch.tell_logs(job)
         reason = watch.why_stuck(job, self.startup_timeout)
         if reason is not None:
@@ -251,8 +252,8 @@ class KubernetesJobTemplateOperator(BaseOperator):
         progress = progress_of(job)
         is_starting = not (progress.ready or progress.succeeded or progress.failed)
         look_after = self.startup_timeout if is_starting else None
-        if self.logs_while_deferred:
-            look_after = self.tail.every
+        if logs:
+            look_after = self.tail.seconds
         metadata = job["metadata"]
         self.defer(
             trigger=KubernetesJobTemplateTrigger.of(

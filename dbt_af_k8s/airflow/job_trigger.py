@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import yaml
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from dbt_af_k8s.airflow.cluster_calls import said_by
@@ -102,7 +104,7 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
         from kubernetes_asyncio.client import BatchV1Api
         from kubernetes_asyncio.client.exceptions import ApiException
 
-        async with self._hook().get_conn() as client:
+        async with (await self._hook()).get_conn() as client:
             try:
                 found = await BatchV1Api(client).read_namespaced_job(self.name, self.namespace)
             except ApiException as failed:
@@ -112,13 +114,15 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
             plain: dict[str, Any] = client.sanitize_for_serialization(found)
             return plain
 
-    def _hook(self) -> Any:
+    async def _hook(self) -> Any:
         from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
 
         access = ClusterAccess(**self.access)
+        # The asynchronous hook passes over `config_file`, so we read it, here where it is needed: its credentials have
+        # no business in Airflow's database.
         return AsyncKubernetesHook(
             conn_id=access.conn_id,
-            config_file=access.config_file,
+            config_dict=await asyncio.to_thread(_read_config, access.config_file) if access.config_file else None,
             cluster_context=access.context,
             in_cluster=access.in_cluster,
         )
@@ -129,9 +133,14 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
 
         if self.on_kill_action == "keep":
             return
-        async with self._hook().get_conn() as client:
+        async with (await self._hook()).get_conn() as client:
             api = BatchV1Api(client)
             if self.on_kill_action == "suspend":
                 await api.patch_namespaced_job(self.name, self.namespace, suspension(True))
             else:
                 await api.delete_namespaced_job(self.name, self.namespace, propagation_policy="Background")
+
+
+def _read_config(path: str) -> Any:
+    with Path(path).open("rb") as stream:
+        return yaml.safe_load(stream)

@@ -45,7 +45,7 @@ class JobWatch:
         if not self._tail.is_on or (self._tail.only_at_end and not at_end):
             return
         since = None if self._last_look is None else time.monotonic() - self._last_look
-        if not at_end and since is not None and since < self._tail.every:
+        if not at_end and since is not None and since < self._tail.seconds:
             return
         self._last_look = time.monotonic()
         try:

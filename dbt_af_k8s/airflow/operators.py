@@ -186,15 +186,48 @@ def _venv(asked: Asked) -> BaseOperator:
     return DbtVenvOperator(venv=asked.task.venv, **_script_arguments(asked))
 
 
+def _job(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.dbt_job import DbtJobOperator
+
+    if asked.task.job is None:
+        raise asked.fault("does not say which job runs it")
+    arguments = _script_arguments(asked)
+    if asked.task.job.target.claim is not None:
+        # Airflow takes no other rule right after a setup task; what the node waits for stands before that.
+        arguments["trigger_rule"] = "all_success"
+    return DbtJobOperator(job=asked.task.job, project_dir=asked.project.project_dir, **arguments)
+
+
+def _claim(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.volume_claim import (
+        VolumeClaimMakeOperator,
+        VolumeClaimRemoveOperator,
+        as_setup,
+        as_teardown,
+    )
+
+    plan = asked.task.claim
+    if plan is None:
+        raise asked.fault("does not say which volume claim it is about")
+    arguments = {"claim": plan.claim, "namespace": plan.namespace, "access": plan.cluster, **asked.settings}
+    if asked.task.control is Control.CLAIM_MAKE:
+        return as_setup(VolumeClaimMakeOperator(task_id=asked.task.task_id, **arguments))
+    return as_teardown(VolumeClaimRemoveOperator(task_id=asked.task.task_id, **arguments))
+
+
 Maker = Callable[[Asked], BaseOperator]
 #: Runners of scripts. dbt itself runs by the other rows.
-_BY_RUNNER: Mapping[str, Maker] = MappingProxyType({"kubernetes": _pod, "local_process": _local_process, "venv": _venv})
+_BY_RUNNER: Mapping[str, Maker] = MappingProxyType(
+    {"kubernetes": _pod, "local_process": _local_process, "venv": _venv, "kubernetes_job": _job}
+)
 _BY_CONTROL: Mapping[Control, Maker] = MappingProxyType(
     {
         Control.BACKFILL_CHOOSE: _backfill_choose,
         Control.BACKFILL_NODE: _backfill_node,
         Control.BACKFILL_NEXT: _backfill_next,
         Control.RUN_SELECTION: _run_selection,
+        Control.CLAIM_MAKE: _claim,
+        Control.CLAIM_REMOVE: _claim,
     }
 )
 _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, 
 from dbt_af_k8s.cli.terminal import write_json, write_text
 from dbt_af_k8s.cli.waits import interval_asked
 from dbt_af_k8s.errors import UsageError
+
+if TYPE_CHECKING:
+    from dbt_af_k8s.plan.objects import Templates
 
 
 class Format(StrEnum):
@@ -40,20 +44,30 @@ def render(
     config: ConfigFile = None,
     output_format: Annotated[Format, typer.Option("--format", help="YAML, or a JSON List.")] = Format.YAML,
 ) -> None:
-    """Print the pod (and ConfigMap) of a node's script, exactly as it is sent to the cluster.
+    """Print the pod (and ConfigMap) of a node's script, or its job (and volume claim), as it is sent to the cluster.
 
-    Airflow adds labels with the run and the task, a suffix to the name and, where the result is read, its sidecar.
+    To a pod Airflow adds labels with the run and the task, a suffix to the name and, where the result is read, its
+    sidecar. In a job, `RUN` stands for the id of the run; of Airflow's variables its template sees those that follow
+    from the interval.
     """
     from dbt_af_k8s.plan.objects import objects_of, task_with_objects
     from dbt_af_k8s.pods.values import PodRun
 
     dag, task = task_with_objects(Where(project_dir, profiles_dir, target, manifest, config).build(), node)
     interval = interval_asked(dag, start, end)
-    objects = objects_of(task, PodRun(interval.start, interval.end, _conf(conf)), memory_rung=memory_rung)
+    run = PodRun(interval.start, interval.end, _conf(conf))
+    objects = objects_of(task, run, memory_rung=memory_rung, dag_id=dag.dag_id, templates=_templates(project_dir))
     if output_format is Format.JSON:
         write_json({"apiVersion": "v1", "kind": "List", "items": list(objects)})
     else:
         write_text(yaml_of(objects))
+
+
+def _templates(project_dir: Path) -> "Templates":
+    """Templates on this machine, whose project is that of the command line."""
+    from dbt_af_k8s.config.read_templates import template_finder
+
+    return lambda folders: template_finder([project_dir.absolute() / folder for folder in folders])
 
 
 def yaml_of(objects: Iterable[Mapping[str, Any]]) -> str:

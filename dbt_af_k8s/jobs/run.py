@@ -59,7 +59,7 @@ def prepared_job(
     job: Mapping[str, Any],
     run: JobRun,
     *,
-    namespace: str,
+    namespace: str | None,
     name_suffix: bool = True,
     taken: Collection[str] = (),
 ) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def prepared_job(
     base = str(metadata.get("name") or generated or run.task_id)
     if name_suffix or not metadata.get("name"):
         metadata["name"] = _name(base, run.mark, taken, longest_name(spec))
-    metadata["namespace"] = namespace
+    if namespace is not None:
+        metadata["namespace"] = namespace
     metadata["labels"] = {**(metadata.get("labels") or {}), **MANAGED_BY, **run.labels}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **run.annotations}
     pod_metadata["labels"] = {**(pod_metadata.get("labels") or {}), **run.labels}

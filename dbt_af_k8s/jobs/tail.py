@@ -17,11 +17,16 @@ class TailSettings:
     """What of the pods' output comes into the task's log."""
 
     is_on: bool = False
-    #: Seconds between two looks.
-    every: int = DEFAULT_EVERY
+    #: Seconds between two looks; None: not asked for.
+    every: int | None = None
     #: At most so many lines of a container at one look, the last ones; None: all.
     line_count: int | None = None
     only_at_end: bool = False
+
+    @property
+    def seconds(self) -> int:
+        """Seconds between two looks."""
+        return DEFAULT_EVERY if self.every is None else self.every
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ def tail_settings(
     for key, value in (("tail_logs_every", every), ("tail_logs_line_count", line_count)):
         if value is not None and value < 1:
             raise UsageError(f"`{key}` must be at least 1, found {value}.")
-    return TailSettings(bool(tail_logs or given), every or DEFAULT_EVERY, line_count, bool(only_at_end))
+    return TailSettings(bool(tail_logs or given), every, line_count, bool(only_at_end))
 
 
 def new_lines(text: str, position: LogPosition, most: int | None = None) -> tuple[tuple[str, ...], LogPosition]:

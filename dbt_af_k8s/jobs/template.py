@@ -52,6 +52,18 @@ def is_template_name(name: str) -> bool:
     return bool(name) and not any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts)
 
 
+def template_place(template: str, search_paths: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """The name of a template, and the folders to look for it: those given, then the project itself (`.`).
+
+    Of a full path, its own folder comes first.
+    """
+    folders = (*search_paths, ".")
+    if not template.startswith("/"):
+        return template, folders
+    folder, _, name = template.rpartition("/")
+    return name, (folder or "/", *folders)
+
+
 def render_template(
     name: str,
     find: FindTemplate,

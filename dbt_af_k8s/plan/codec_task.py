@@ -8,7 +8,7 @@ from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
 from dbt_af_k8s.plan.codec_scripts import read_script, script_to_dict
-from dbt_af_k8s.plan.scripts import PodPlan, VenvPlan
+from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
 from dbt_af_k8s.plan.values import Control, NotWaited, RefreshPlan, TaskKind, TaskPlan, TaskRef, WaitsFor
 
 _RETRY = RetrySettings()
@@ -57,7 +57,10 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
         **given({"executor_config": (task.executor_config, None)}, plain),
         **given({"retry": (task.retry, _RETRY)}, _retry),
         **given({"dbt": (task.dbt, None)}, _invocation),
-        **given({"pod": (task.pod, None), "venv": (task.venv, None)}, script_to_dict),
+        **given(
+            {name: (getattr(task, name), None) for name in ("pod", "venv", "job", "claim")},
+            script_to_dict,
+        ),
         **given({"enable_from": (task.enable_from, None), "disable_from": (task.disable_from, None)}, write_moment),
         **given({"not_waited": (task.not_waited, ())}, lambda edges: [_not_waited(edge) for edge in edges]),
     }
@@ -66,7 +69,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
 def read_task(fields: Fields) -> TaskPlan:
     """The task that `task_to_dict` wrote. Raises `PlanFormatError`."""
     waits_for, dbt, retry, refresh = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry", "refresh"))
-    pod, venv = fields.optional_inner("pod"), fields.optional_inner("venv")
+    pod, venv, job, claim = (fields.optional_inner(key) for key in ("pod", "venv", "job", "claim"))
     return TaskPlan(
         task_id=fields.text("task_id"),
         kind=fields.choice("kind", TaskKind),
@@ -89,6 +92,8 @@ def read_task(fields: Fields) -> TaskPlan:
         dbt=_read_invocation(dbt) if dbt else None,
         pod=read_script(PodPlan, pod) if pod else None,
         venv=read_script(VenvPlan, venv) if venv else None,
+        job=read_script(JobPlan, job) if job else None,
+        claim=read_script(ClaimPlan, claim) if claim else None,
         waits_for=_read_waits_for(waits_for) if waits_for else None,
         poke=fields.optional_integer("poke"),
         deferrable=fields.boolean("deferrable", True),

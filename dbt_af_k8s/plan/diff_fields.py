@@ -10,7 +10,7 @@ from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan, WaitsFor
 
 #: Fields of a task that are its place among others, that only explain, or that are compared piece by piece.
-_NOT_COMPARED = ("task_id", "kind", "upstream", "because", "not_waited", "display_name", "dbt", "pod", "venv")
+_NOT_COMPARED = ("task_id", "kind", "upstream", "because", "not_waited", "display_name", "dbt", "pod", "venv", "job")
 
 
 def schedule_text(dag: DagPlan) -> str:
@@ -51,7 +51,7 @@ def task_fields(task: TaskPlan) -> dict[str, str | None]:
             "dbt.executable": task.dbt.executable,
             "dbt.env": _text([f"{name}={value}" for name, value in task.dbt.env]),
         }
-    for what, script in (("pod", task.pod), ("venv", task.venv)):
+    for what, script in (("pod", task.pod), ("venv", task.venv), ("job", task.job)):
         if script is not None:
             fields |= {f"{what}.{key}": value for key, value in _script_fields(script).items()}
     return fields

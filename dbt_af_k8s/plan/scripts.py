@@ -1,7 +1,9 @@
-"""What a task runs that is no dbt: a Python script, and the target it runs on. Plain values, as all of the plan."""
+"""What a task runs that is no dbt: a Python script or a job, and its target. Plain values, as all of the plan."""
 
 from dataclasses import dataclass
 
+from dbt_af_k8s.jobs.values import JobTarget, VolumeClaim
+from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.pods.values import KubernetesTarget, Payload, VenvTarget
 
 
@@ -23,5 +25,23 @@ class VenvPlan:
     payload: Payload
 
 
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """A Kubernetes Job from a template, which is told what the script is about."""
+
+    target: JobTarget
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimPlan:
+    """The volume claim of a job, which tasks of their own make before it and remove after it."""
+
+    claim: VolumeClaim
+    #: None: that of the connection, else Airflow's.
+    namespace: str | None = None
+    cluster: ClusterAccess = ClusterAccess()
+
+
 #: What `TaskPlan` may hold in place of a dbt command.
-ScriptPlan = PodPlan | VenvPlan
+ScriptPlan = PodPlan | VenvPlan | JobPlan

@@ -13,7 +13,7 @@ from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.errors import Issue
-from dbt_af_k8s.plan.scripts import PodPlan, VenvPlan
+from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
 
 #: Version of the plan's JSON; goes up when a reader of the old form would be wrong.
 PLAN_VERSION = 1
@@ -99,7 +99,7 @@ class TaskRef:
 
 
 class Control(StrEnum):
-    """What a task does that runs no fixed dbt node: the steps of DAGs that a person starts with a form."""
+    """What a task does that runs no fixed dbt node: steps of DAGs that a person starts with a form, volume claims."""
 
     #: Reads the form of a backfill, and settles which nodes run.
     BACKFILL_CHOOSE = "backfill-choose"
@@ -109,6 +109,9 @@ class Control(StrEnum):
     BACKFILL_NEXT = "backfill-next"
     #: Runs what the form selects.
     RUN_SELECTION = "run-selection"
+    #: Make the volume claim of a job before it, and remove it after it, whatever became of it.
+    CLAIM_MAKE = "claim-make"
+    CLAIM_REMOVE = "claim-remove"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +172,12 @@ class TaskPlan:
     #: The dbt command of `run`, `seed`, `snapshot`, `test` and `build` tasks.
     dbt: DbtInvocation | None = None
     #: A script in place of dbt; `runner` says what runs it: `kubernetes`, `local_process` (a pod's script without the
-    #: pod) or `venv`.
+    #: pod), `venv`, or `kubernetes_job` (a job made from a template).
     pod: PodPlan | None = None
     venv: VenvPlan | None = None
+    job: JobPlan | None = None
+    #: The volume claim that a task makes or removes.
+    claim: ClaimPlan | None = None
     #: What a `wait` task waits for, how often it looks and how long it waits, in seconds.
     waits_for: WaitsFor | None = None
     poke: int | None = None

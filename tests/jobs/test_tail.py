@@ -67,8 +67,8 @@ def test_a_look_that_begins_later_loses_nothing(seconds: list[int], data: st.Dat
         ((None, None, None, None), TailSettings()),
         ((True, None, None, None), TailSettings(True)),
         ((None, 30, None, None), TailSettings(True, 30)),
-        ((None, None, 5, None), TailSettings(True, DEFAULT_EVERY, 5)),
-        ((None, None, None, True), TailSettings(True, DEFAULT_EVERY, None, True)),
+        ((None, None, 5, None), TailSettings(True, None, 5)),
+        ((None, None, None, True), TailSettings(True, None, None, True)),
         ((None, None, None, False), TailSettings()),
         ((False, None, None, None), TailSettings()),
     ],
@@ -77,6 +77,7 @@ def test_any_of_the_last_three_implies_the_first(
     keys: tuple[bool | None, int | None, int | None, bool | None], expected: TailSettings
 ) -> None:
     assert tail_settings(*keys) == expected
+    assert tail_settings(*keys).seconds == (keys[1] or DEFAULT_EVERY)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
     return replace(
         task,
         upstream=task.upstream or (choose,),
-        control=Control.BACKFILL_NODE if task.dbt or task.pod or task.venv else None,
+        control=Control.BACKFILL_NODE if task.dbt or task.pod or task.venv or task.job else task.control,
         not_waited=tuple(gap for gap in task.not_waited if gap.code == "skip"),
         enable_from=None,
         disable_from=None,

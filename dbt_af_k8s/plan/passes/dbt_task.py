@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.manifest.values import Node
-from dbt_af_k8s.names import node_name
+from dbt_af_k8s.names import IdBook, node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.airflow_fields import TaskFields, fields_of_source
 from dbt_af_k8s.plan.passes.decide import Decisions
-from dbt_af_k8s.plan.scripts import PodPlan, ScriptPlan, VenvPlan
-from dbt_af_k8s.plan.values import TaskKind, TaskPlan
+from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, ScriptPlan, VenvPlan
+from dbt_af_k8s.plan.values import Control, TaskKind, TaskPlan
 
 
 def selection_of(node: Node, decisions: Decisions) -> DbtSelection:
@@ -64,6 +64,36 @@ def _script_task(
             return replace(task, pod=script, deferrable=script.target.deferrable)
         case VenvPlan():
             return replace(task, venv=script)
+        case JobPlan():
+            return replace(task, job=script, deferrable=script.target.deferrable)
+
+
+def claim_tasks(book: IdBook, job: TaskPlan) -> tuple[TaskPlan, TaskPlan] | None:
+    """The tasks that make and remove the volume claim of a job; None where it has none."""
+    target = None if job.job is None else job.job.target
+    if target is None or target.claim is None:
+        return None
+    plan = ClaimPlan(target.claim, target.namespace, target.cluster)
+    make, remove = (
+        TaskPlan(
+            task_id=book.claim(f"{job.task_id}__{what}", f"{what} of {job.task_id}"),
+            kind=TaskKind.ENDPOINT,
+            group=job.group,
+            target=job.target,
+            because=f"{does} the volume claim `{target.claim.name}` of {job.nodes[0]}",
+            pool=job.pool,
+            queue=job.queue,
+            retry=job.retry,
+            owner=job.owner,
+            control=control,
+            claim=plan,
+        )
+        for what, does, control in (
+            ("volume", "makes", Control.CLAIM_MAKE),
+            ("volume_removal", "removes", Control.CLAIM_REMOVE),
+        )
+    )
+    return make, remove
 
 
 def freshness_task(inputs: PlanInputs, decisions: Decisions, source: str, task_id: str, why: str) -> TaskPlan:

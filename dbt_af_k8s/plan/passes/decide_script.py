@@ -7,10 +7,12 @@ from typing import Any, Generic, TypeVar
 
 from dbt_af_k8s.config.settings import NodeSettings, RunnerRule
 from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.jobs.target import job_target_for_node, read_job_target, without_template
+from dbt_af_k8s.jobs.values import JobTarget
 from dbt_af_k8s.manifest.values import Node
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.local_pods import IN_POD, IN_PROCESS
-from dbt_af_k8s.plan.scripts import PodPlan, ScriptPlan, VenvPlan
+from dbt_af_k8s.plan.scripts import JobPlan, PodPlan, ScriptPlan, VenvPlan
 from dbt_af_k8s.pods.payload import payload_issues, payload_of
 from dbt_af_k8s.pods.target import read_target, target_for_node
 from dbt_af_k8s.pods.values import KubernetesTarget, Payload, VenvTarget
@@ -20,8 +22,8 @@ from dbt_af_k8s.route.runners import RunnerChoice
 Target = TypeVar("Target")
 Issues = tuple[Issue, ...]
 
-#: Runner of scripts in a venv.
-IN_VENV = "venv"
+#: Runners of scripts in a venv, and of jobs from a template.
+IN_VENV, IN_JOB = "venv", "kubernetes_job"
 _NO_TARGET_SETTINGS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -91,9 +93,11 @@ class Scripts:
         self._inputs = inputs
         self._kubernetes: _Shelf[KubernetesTarget] = _Shelf(inputs, read_target)
         self._venvs: _Shelf[VenvTarget] = _Shelf(inputs, read_venv_target)
+        self._jobs: _Shelf[JobTarget] = _Shelf(inputs, read_job_target)
         self._by_type: Mapping[str, Callable[[_Question], ScriptDecision]] = {
             "kubernetes": self._pod,
             "venv": self._venv,
+            "kubernetes_job": self._job,
         }
 
     def decide(self, node: Node, settings: NodeSettings, target: str) -> ScriptDecision | None:
@@ -111,9 +115,7 @@ class Scripts:
         choice = _chosen(question.target, runner, "kubernetes")
         if shared.local:
             choice = RunnerChoice(choice.rule, "`kubernetes.local` of the settings: no pod is made")
-        defaults = {"namespace": shared.namespace, "kubernetes_conn_id": shared.kubernetes_conn_id}
-        given = {key: value for key, value in defaults.items() if value is not None}
-        target, issues = self._kubernetes.get(question.target, node, given)
+        target, issues = self._kubernetes.get(question.target, node, self._cluster_defaults())
         changes: tuple[tuple[Mapping[str, Any], str], ...] = (
             (settings.kubernetes, f"{settings.kubernetes_place}.kubernetes"),
             ({"env": question.env} if question.env else {}, settings.env_place),
@@ -128,6 +130,28 @@ class Scripts:
         issues += payload_issues(payload, target.script_from)
         bound = shared.airflow_identity_binding_selector
         return ScriptDecision(PodPlan(replace(target, written={}), payload, bound), choice, issues)
+
+    def _cluster_defaults(self) -> Mapping[str, Any]:
+        """Keys of targets that the settings give to all of them."""
+        shared = self._inputs.settings.kubernetes
+        defaults = {"namespace": shared.namespace, "kubernetes_conn_id": shared.kubernetes_conn_id}
+        return {key: value for key, value in defaults.items() if value is not None}
+
+    def _job(self, question: _Question) -> ScriptDecision:
+        node, settings = question.node, question.settings
+        choice = _chosen(question.target, IN_JOB, "kubernetes_job")
+        target, issues = self._jobs.get(question.target, node, self._cluster_defaults())
+        if target is not None and settings.kubernetes:
+            place = f"{settings.kubernetes_place}.kubernetes"
+            target, found = job_target_for_node(
+                target, settings.kubernetes, node=node.unique_id, file=node.file, place=place
+            )
+            issues += found
+        if target is not None:
+            issues += without_template(target, node=node.unique_id, file=node.file)
+        if target is None or target.template is None:
+            return ScriptDecision(None, choice, issues)
+        return ScriptDecision(JobPlan(replace(target, written={}), question.payload()), choice, issues)
 
     def _venv(self, question: _Question) -> ScriptDecision:
         node, settings = question.node, question.settings

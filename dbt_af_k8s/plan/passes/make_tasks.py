@@ -9,12 +9,12 @@ from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.add_waits import Draft, add_waits
 from dbt_af_k8s.plan.passes.airflow_fields import TaskFields, fields_of
 from dbt_af_k8s.plan.passes.connect import Before, Connector
-from dbt_af_k8s.plan.passes.dbt_task import dbt_task, freshness_task
+from dbt_af_k8s.plan.passes.dbt_task import claim_tasks, dbt_task, freshness_task
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, NodeTasks, SourceTasks
 from dbt_af_k8s.plan.passes.refresh import Refresh, refresh_drafts
 from dbt_af_k8s.plan.passes.shelve_tests import TestTask
-from dbt_af_k8s.plan.values import TaskKind, TaskPlan, WaitsFor
+from dbt_af_k8s.plan.values import Control, TaskKind, TaskPlan, WaitsFor
 
 
 def make_tasks(
@@ -51,8 +51,23 @@ class _Maker:
         before = self._connector.before_node(tasks.node, self._dag)
         fields = fields_of(self._inputs, decision)
         build = self._dbt_task(tasks.task_id, tasks.group, fields, [decision.node], decision.schedule.because)
-        drafts = [Draft(build, before), *(self.test(test, tasks) for test in tasks.tests)]
+        drafts = [*self._with_claim(Draft(build, before)), *(self.test(test, tasks) for test in tasks.tests)]
         return drafts + self._endpoint(tasks.node, tasks.done, tasks.tests, tasks.group)
+
+    def _with_claim(self, job: Draft) -> list[Draft]:
+        """A task, and around it those for its volume claim where it has one."""
+        claim = claim_tasks(IdBook(self._dag.ids), job.task)
+        if claim is None:
+            return [job]
+        make, remove = claim
+        # Airflow wants nothing but success of what comes right after a setup task, so all that a node waits for stands
+        # before the setup.
+        around = Before((make.task_id,), not_waited=job.before.not_waited)
+        return [
+            Draft(make, replace(job.before, not_waited=())),
+            Draft(job.task, around),
+            Draft(remove, Before((make.task_id, job.task.task_id))),
+        ]
 
     def source(self, tasks: SourceTasks) -> list[Draft]:
         """A source's freshness, its tests, and the task that closes them where there are several."""
@@ -65,6 +80,8 @@ class _Maker:
         tests = self._dag.medium_tests
         if not tests:
             return []
+        # What removes a volume claim runs also after a failure: nothing comes after it.
+        drafts = [draft for draft in drafts if draft.task.control is not Control.CLAIM_REMOVE]
         followed = {task_id for draft in drafts for task_id in draft.before.tasks}
         last = tuple(sorted(draft.task.task_id for draft in drafts if draft.task.task_id not in followed))
         made: list[Draft] = []

@@ -11,6 +11,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _GROUP = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 _ONE_NODE = (TaskKind.RUN, TaskKind.SEED, TaskKind.SNAPSHOT)
 _NO_NODE = (TaskKind.WAIT, TaskKind.ENDPOINT)
+_CLAIMS = (Control.CLAIM_MAKE, Control.CLAIM_REMOVE)
 
 
 def shape_violations(plan: Plan) -> Iterator[str]:
@@ -65,12 +66,14 @@ def _task(task: TaskPlan, ids: set[str]) -> Iterator[str]:
         yield f"a `{task.kind}` task runs no node, this one {len(task.nodes)}"
     if (task.kind is TaskKind.WAIT) != (task.waits_for is not None):
         yield "`wait` tasks, and only they, say what they wait for"
-    scripts = [script for script in (task.pod, task.venv) if script is not None]
+    scripts = [script for script in (task.pod, task.venv, task.job) if script is not None]
     if len(scripts) + (task.dbt is not None) > 1:
-        yield "it runs more than one of dbt, a pod and a venv"
+        yield "it runs more than one of dbt, a pod, a venv and a job"
     for script in scripts:
         if (script.payload.node,) != task.nodes:
             yield f"its script is of the node `{script.payload.node}`"
+    if (task.control in _CLAIMS) != (task.claim is not None):
+        yield "tasks for a volume claim, and only they, say which"
     if task.dbt is not None and sorted(node.unique_id for node in task.dbt.nodes) != sorted(task.nodes):
         yield "its dbt command names other nodes than the task"
 

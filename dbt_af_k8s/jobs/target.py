@@ -1,0 +1,154 @@
+"""The `kubernetes_job` target of profiles.yml, and a node's changes to it, read with every problem told."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from dbt_af_k8s.config.problems import Finding, dotted, findings
+from dbt_af_k8s.config.wording import quoted
+from dbt_af_k8s.errors import Issue, UsageError, error
+from dbt_af_k8s.jobs.tail import tail_settings
+from dbt_af_k8s.jobs.template import is_template_name
+from dbt_af_k8s.jobs.values import JobTarget, VolumeClaim
+from dbt_af_k8s.jobs.written import JobTargetWritten
+from dbt_af_k8s.k8s.cluster import ClusterAccess
+
+#: Keys that say what a target is; a node cannot change them.
+_FIXED = ("type", "schema")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a target, or a change of it, is written: the key above, the file, and the node."""
+
+    prefix: str
+    file: str
+    node: str | None = None
+
+    def tell(self, found: list[Finding]) -> tuple[Issue, ...]:
+        issues = []
+        for finding in found:
+            code = "unknown-kubernetes-key" if finding.kind == "unknown" else "bad-kubernetes-target"
+            below = dotted(finding.path)
+            key = f"{self.prefix}.{below}" if below else self.prefix
+            issues.append(error(code, finding.message, finding.fix, file=self.file, node=self.node, key=key))
+        return tuple(issues)
+
+
+def read_job_target(output: Mapping[str, Any], *, name: str, file: str) -> tuple[JobTarget | None, tuple[Issue, ...]]:
+    """Read the output `name` of a profile, of type `kubernetes_job`, rendered; `file` is for messages.
+
+    None where an error is among the issues. Every problem is told, not only the first.
+    """
+    return _read(name, output, _Place(f"outputs.{dotted((name,))}", file))
+
+
+def job_target_for_node(
+    target: JobTarget, changes: Mapping[str, Any], *, node: str, file: str, place: str = "meta.kubernetes"
+) -> tuple[JobTarget | None, tuple[Issue, ...]]:
+    """The target with a node's changes: the keys are those of a target, but `type` and `schema`.
+
+    `node` is its unique_id, `place` where the changes stand. `template_fields` are merged key by key, everything else
+    is replaced, and a null removes what the target says. A node's paths stay within the project.
+    """
+    at = _Place(place, file, node)
+    found = [*_fixed(changes), *_leading_out(changes)]
+    if found:
+        return None, at.tell(found)
+    merged = {**target.written, **changes}
+    fields = changes.get("template_fields")
+    if isinstance(fields, Mapping):
+        both = {**target.written.get("template_fields", {}), **fields}
+        merged["template_fields"] = {key: value for key, value in both.items() if value is not None}
+    return _read(target.name, {key: value for key, value in merged.items() if value is not None}, at)
+
+
+def without_template(target: JobTarget, *, node: str, file: str) -> tuple[Issue, ...]:
+    """The error of a node whose target names no template."""
+    if target.template is not None:
+        return ()
+    message = f"Neither the node nor its target `{target.name}` names the template of the job."
+    fix = "Write `template: jobs/NAME.yml` in the node's `meta.kubernetes`, or in the target."
+    return (error("bad-kubernetes-target", message, fix, file=file, node=node, key="meta.kubernetes.template"),)
+
+
+def _read(name: str, output: Mapping[str, Any], place: _Place) -> tuple[JobTarget | None, tuple[Issue, ...]]:
+    try:
+        written = JobTargetWritten.model_validate(dict(output))
+    except ValidationError as failed:
+        return None, place.tell(findings(failed, JobTargetWritten))
+    found = list(_contradictions(written))
+    if found:
+        return None, place.tell(found)
+    claim = written.volume_claim
+    return JobTarget(
+        name=name,
+        template=written.template,
+        fields=written.template_fields,
+        search_paths=written.search_paths,
+        namespace=written.namespace,
+        cluster=ClusterAccess(written.kubernetes_conn_id, written.config_file, written.context, written.in_cluster),
+        name_suffix=written.name_suffix,
+        tail=tail_settings(*_tail_keys(written)),
+        delete_completed=written.delete_completed,
+        write_rendered_to=written.write_rendered_to,
+        on_kill_action=written.on_kill_action,
+        poll_every=written.poll_every,
+        startup_timeout=written.startup_timeout,
+        deferrable=written.deferrable,
+        claim=None if claim is None else VolumeClaim(**claim.model_dump()),
+        written={key: value for key, value in output.items() if value is not None},
+    ), ()
+
+
+def _tail_keys(written: JobTargetWritten) -> tuple[bool | None, int | None, int | None, bool | None]:
+    return (
+        written.tail_logs,
+        written.tail_logs_every,
+        written.tail_logs_line_count,
+        written.tail_logs_only_at_end,
+    )
+
+
+def _contradictions(written: JobTargetWritten) -> Iterator[Finding]:
+    for key in ("config_file", "context"):
+        if written.in_cluster and getattr(written, key) is not None:
+            message = f"`in_cluster: true` and `{key}` name two clusters."
+            yield Finding((key,), "wrong", message, "Remove one of the two.")
+    try:
+        tail_settings(*_tail_keys(written))
+    except UsageError as told:
+        message, _, fix = str(told).partition(". ")
+        yield Finding(("tail_logs",), "wrong", f"{message}.", fix or "Write 1 or more.")
+    template = written.template
+    if template is not None and not is_template_name(template.removeprefix("/")):
+        message = f"{quoted(template)} is no name of a template."
+        yield Finding(("template",), "wrong", message, "Write a path without `..`, such as `jobs/export.yml`.")
+    for name in written.template_fields:
+        if not name.isidentifier():
+            message = f"A template cannot use a field called {quoted(name)}."
+            fix = "Use letters, digits and underscores, and begin with no digit."
+            yield Finding(("template_fields", name), "wrong", message, fix)
+
+
+def _fixed(changes: Mapping[str, Any]) -> Iterator[Finding]:
+    for key in _FIXED:
+        if key in changes:
+            message = f"`{key}` belongs to the target; a node cannot change it."
+            yield Finding((key,), "wrong", message, "Remove it, or give the node another target by `dbt_target`.")
+
+
+def _leading_out(changes: Mapping[str, Any]) -> Iterator[Finding]:
+    """Paths of a node that lead out of the project."""
+    paths = changes.get("search_paths") or ()
+    for path in (paths,) if isinstance(paths, str) else paths:
+        if isinstance(path, str) and (path.startswith("/") or ".." in PurePosixPath(path).parts):
+            message = f"A node's search path stays within the project, and {quoted(path)} does not."
+            yield Finding(("search_paths",), "wrong", message, "Name it in the target in profiles.yml.")
+    template = changes.get("template")
+    if isinstance(template, str) and template.startswith("/"):
+        message = f"A node's template is found in a search path, and {quoted(template)} is a full path."
+        yield Finding(("template",), "wrong", message, "Put its folder into the target's `search_paths`.")
