@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbt_af_k8s.config.problems import Finding, dotted, findings
-from dbt_af_k8s.config.wording import quoted
+from dbt_af_k8s.config.wording import quoted, shown
 from dbt_af_k8s.errors import Issue, UsageError, error
 from dbt_af_k8s.jobs.tail import tail_settings
 from dbt_af_k8s.jobs.template import is_template_name
@@ -132,6 +132,24 @@ def _contradictions(written: JobTargetWritten) -> Iterator[Finding]:
             message = f"A template cannot use a field called {quoted(name)}."
             fix = "Use letters, digits and underscores, and begin with no digit."
             yield Finding(("template_fields", name), "wrong", message, fix)
+    for path, value in _no_json(written.template_fields):
+        message = f"`{dotted(('template_fields', *path))}` cannot be kept in a plan, found {shown(value)}."
+        yield Finding(("template_fields", *path), "wrong", message, "Put it in quotes.")
+
+
+def _no_json(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Values that JSON has no word for, such as dates, and keys that are no text."""
+    stack: list[tuple[tuple[str | int, ...], Any]] = [((), fields)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, Mapping):
+            strange = [key for key in value if not isinstance(key, str)]
+            yield from (((*path, str(key)), key) for key in strange)
+            stack.extend(((*path, key), below) for key, below in value.items() if isinstance(key, str))
+        elif isinstance(value, list | tuple):
+            stack.extend(((*path, number), below) for number, below in enumerate(value))
+        elif value is not None and not isinstance(value, str | int | float | bool):
+            yield path, value
 
 
 def _fixed(changes: Mapping[str, Any]) -> Iterator[Finding]:

@@ -19,7 +19,9 @@ from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.errors import error
+from dbt_af_k8s.jobs.values import JobTarget, VolumeClaim
 from dbt_af_k8s.plan.codec import to_json
+from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
 from dbt_af_k8s.plan.values import (
     ArtifactsPlan,
     Control,
@@ -35,6 +37,7 @@ from dbt_af_k8s.plan.values import (
     TaskRef,
     WaitsFor,
 )
+from dbt_af_k8s.pods.values import KubernetesTarget, Payload, VenvTarget
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
 from dbt_af_k8s.schedule.waits import runs_waited_for
@@ -58,6 +61,7 @@ def full_plan() -> Plan:
         "operation",
         (("name", "value"),),
     )
+    payload = Payload("test.p.t", "name", "file", "source", {"made_up": 1}, (("ref", "relation"),), "this")
     task = TaskPlan(
         task_id="task",
         kind=TaskKind.TEST,
@@ -89,6 +93,10 @@ def full_plan() -> Plan:
         on_change=True,
         refresh=RefreshPlan("tableau", "node", ({"made_up": 1},), {"made_up": 1}),
         control=Control.BACKFILL_NODE,
+        pod=PodPlan(KubernetesTarget("name", "image"), payload),
+        venv=VenvPlan(VenvTarget("name"), payload),
+        job=JobPlan(JobTarget("name", "template"), payload),
+        claim=ClaimPlan(VolumeClaim("name", "size", "class", ("mode",), keep=True), "namespace"),
     )
     dag = DagPlan(
         "dag", DagKind.SCHEDULED, "domain", "0 0 * * *", "@daily", "UTC", START, True, 2, 3, ("tag",), "owner", "doc"

@@ -10,7 +10,17 @@ from dbt_af_k8s.jobs.run import JobRun, prepared_job
 from dbt_af_k8s.jobs.template import render_template
 
 BLOCKS = [block for block in read_page(DOCS / "how-to/kubernetes-jobs.md").blocks() if block.language == "jinja"]
-VARIABLES = {"ds": "2026-03-01", "regions": ["north", "south"]}
+VARIABLES = {
+    "ds": "2026-03-01",
+    "regions": ["north", "south"],
+    "volume_claim": "scratch-1a2b3c4d",
+    "image": "shop/etl:7",
+    "memory": "2Gi",
+    "node": {"name": "orders_export"},
+    "start_dttm": "2026-03-01",
+    "end_dttm": "2026-03-02",
+    "refs": {"payments": '"shop"."main"."payments"'},
+}
 
 
 def test_there_are_some() -> None:

@@ -75,6 +75,8 @@ def test_every_key_arrives() -> None:
         ("templat: x", [("unknown-kubernetes-key", "outputs.job.templat")]),
         ("template: ../x.yml", [("bad-kubernetes-target", "outputs.job.template")]),
         ("template_fields: {a b: 1}", [("bad-kubernetes-target", "outputs.job.template_fields.a b")]),
+        ("template_fields: {day: 2026-03-01}", [("bad-kubernetes-target", "outputs.job.template_fields.day")]),
+        ("template_fields: {a: [{1: x}]}", [("bad-kubernetes-target", "outputs.job.template_fields.a[0].1")]),
         ("{in_cluster: true, context: x}", [("bad-kubernetes-target", "outputs.job.context")]),
         ("{tail_logs: false, tail_logs_every: 5}", [("bad-kubernetes-target", "outputs.job.tail_logs")]),
         ("on_kill_action: stop", [("bad-kubernetes-target", "outputs.job.on_kill_action")]),
