@@ -6,17 +6,18 @@ What a block may be:
   The lines below it must all occur in what it printed, blanks apart; a line `...` stands for any.
   `<!-- exit: 1 -->` before the block says how its last command ends.
 - `python`: run in a process of its own, after the page's earlier Python blocks.
-- `yaml`, `sql`, `csv` with a first line `# path` or `-- path`: put into that file. YAML is merged into what is there,
-  as a person would add it. The settings file and node settings are checked, unless the block is marked
-  `<!-- wrong on purpose -->`.
+- `yaml`, `sql`, `csv`, and `python` of a model, with a first line `# path` or `-- path`: put into that file. YAML is
+  merged into what is there, as a person would add it. The settings file and node settings are checked, unless the
+  block is marked `<!-- wrong on purpose -->`.
 - `<!-- not run: why -->` before a block: it is not run.
+- `<!-- needs: cluster -->` (or `kubectl`): it is run where that is there; see `tests/docs/test_kubernetes_101.py`.
 """
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,16 @@ SETTINGS_FILE = "dbt_af_k8s.yml"
 #: Languages of blocks that are only shown.
 SHOWN_ONLY = ("", "text", "mermaid", "json")
 _FILE_LINE = re.compile(r"^(?:#|--) (?P<path>[\w./-]+\.\w+)\n")
+_MODEL = "# models/"
 _LONGEST = 900  # seconds of one command, on a busy machine
 
 
 class PageRunner:
     """The state of one page while its blocks run: the folder, and the Python so far."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], has: Collection[str] = ()) -> None:
         self.folder = folder
+        self._has = has
         self._env = dict(env)
         self._python: list[str] = []
 
@@ -50,6 +53,8 @@ class PageRunner:
         count = 0
         for block in page.blocks():
             if block.language in SHOWN_ONLY or block.marker("not run") is not None:
+                continue
+            if (block.marker("needs") or "nothing") not in ("nothing", *self._has):
                 continue
             try:
                 self._run(block)
@@ -62,6 +67,8 @@ class PageRunner:
         match block.language:
             case "console" | "sh":
                 self._console(block)
+            case "python" if block.text.startswith(_MODEL):
+                self._file(block)
             case "python":
                 self._python.append(block.text)
                 self._finished([sys.executable, "-c", "\n".join(self._python)], 0)

@@ -1,79 +1,53 @@
 """Whether a Job and a ConfigMap are what Kubernetes takes, and fit each other. Pure."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from dbt_af_k8s.config.problems import Finding
-from dbt_af_k8s.config.wording import choose_from, listed, quoted, shown
+from dbt_af_k8s.config.wording import choose_from, quoted, shown
+from dbt_af_k8s.jobs.document import job_findings
 from dbt_af_k8s.k8s.check import check_object
-from dbt_af_k8s.k8s.names import is_dns_label, is_dns_subdomain, is_label_key, is_label_value
+from dbt_af_k8s.k8s.names import is_dns_subdomain, is_label_key, is_label_value
 from dbt_af_k8s.plan.one_time.values import OneTimeJob
 
-_VERSIONS = {"Job": "batch/v1", "ConfigMap": "v1"}
-_FIELDS = {"Job": ("spec",), "ConfigMap": ("data", "binaryData", "immutable")}
-_HEAD = ("apiVersion", "kind", "metadata")
-_POLICIES = ("Never", "OnFailure")
+_API_VERSION = "v1"
+_KEYS = ("apiVersion", "kind", "metadata", "data", "binaryData", "immutable")
 
 
 def object_findings(thing: Mapping[str, Any], kind: str) -> Iterator[Finding]:
-    """Everything that is wrong with one of the two objects."""
-    wanted = _VERSIONS[kind]
-    if thing.get("apiVersion") != wanted:
-        message = f"The apiVersion of a {kind} is {wanted}, found {shown(thing.get('apiVersion'))}."
-        yield Finding((kind, "apiVersion"), "wrong", message, f"Write `apiVersion: {wanted}`.")
-    known = (*_HEAD, *_FIELDS[kind])
+    """Everything that is wrong with one of the two objects; paths begin with its kind."""
+    found = job_findings(thing) if kind == "Job" else _config_map(thing)
+    for finding in found:
+        yield replace(finding, path=(kind, *finding.path))
+
+
+def _config_map(thing: Mapping[str, Any]) -> Iterator[Finding]:
+    if thing.get("apiVersion") != _API_VERSION:
+        message = f"`apiVersion` must be `{_API_VERSION}`, found {shown(thing.get('apiVersion'))}."
+        yield Finding(("apiVersion",), "wrong", message, f"Write `apiVersion: {_API_VERSION}`.")
     for key in thing:
-        if key not in known:
-            message = f"The key {quoted(str(key))} is not known: no {kind} of Kubernetes has it."
-            yield Finding((kind, str(key)), "unknown", message, choose_from(str(key), known))
-    yield from _metadata(thing.get("metadata"), kind)
-    if kind == "Job":
-        yield from _job(thing.get("spec"))
-    else:
-        yield from _data(thing)
-
-
-def _metadata(metadata: Any, kind: str) -> Iterator[Finding]:
-    at = (kind, "metadata")
-    wrong = list(check_object(metadata, "ObjectMeta", at))
+        if key not in _KEYS:
+            message = f"The key {quoted(str(key))} is not known: no ConfigMap of Kubernetes has it."
+            yield Finding((str(key),), "unknown", message, choose_from(str(key), _KEYS))
+    metadata = thing.get("metadata")
+    wrong = list(check_object(metadata, "ObjectMeta", ("metadata",)))
     yield from wrong
-    if wrong:
-        return
-    name = metadata.get("name", "")
-    is_name = is_dns_label if kind == "Job" else is_dns_subdomain
-    if not is_name(name):
-        message = f"The name of the {kind} must be one of Kubernetes, found {shown(name)}."
-        yield Finding((*at, "name"), "wrong", message, "Use at most 63 lower-case letters, digits and dashes.")
-    if "namespace" in metadata and not is_dns_label(metadata["namespace"]):
-        message = f"This can be no namespace: {shown(metadata['namespace'])}."
-        yield Finding((*at, "namespace"), "wrong", message, "Use at most 63 lower-case letters, digits and dashes.")
-    yield from _labels(metadata, at)
+    if not wrong and isinstance(metadata, Mapping):
+        yield from _metadata(metadata)
+    yield from _data(thing)
 
 
-def _labels(metadata: Mapping[str, Any], at: tuple[str | int, ...]) -> Iterator[Finding]:
+def _metadata(metadata: Mapping[str, Any]) -> Iterator[Finding]:
+    if not is_dns_subdomain(metadata.get("name", "")):
+        message = f"The name of the ConfigMap must be one of Kubernetes, found {shown(metadata.get('name'))}."
+        yield Finding(("metadata", "name"), "wrong", message, "Use lower-case letters, digits and dashes.")
     for field in ("labels", "annotations"):
         for key, value in metadata.get(field, {}).items():
             if not is_label_key(key) or (field == "labels" and not is_label_value(value)):
                 message = f"Kubernetes does not take `{key}: {value}` among the {field}."
                 fix = "Use at most 63 letters, digits, dashes, dots and underscores."
-                yield Finding((*at, field, key), "wrong", message, fix)
-
-
-def _job(spec: Any) -> Iterator[Finding]:
-    at: tuple[str | int, ...] = ("Job", "spec")
-    wrong = list(check_object(spec, "JobSpec", at))
-    yield from wrong
-    if wrong:
-        return
-    template = spec["template"]
-    pod = template.get("spec") or {}
-    yield from _labels(template.get("metadata") or {}, (*at, "template", "metadata"))
-    if not pod.get("containers"):
-        message = "The pod has no container."
-        yield Finding((*at, "template", "spec", "containers"), "missing", message, "Give it one.")
-    if pod.get("restartPolicy") not in _POLICIES:
-        message = f"`restartPolicy` of a Job's pod is {shown(pod.get('restartPolicy'))}."
-        yield Finding((*at, "template", "spec", "restartPolicy"), "wrong", message, f"Use one of {listed(_POLICIES)}.")
+                yield Finding(("metadata", field, key), "wrong", message, fix)
 
 
 def _data(thing: Mapping[str, Any]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from dbt_af_k8s.config.problems import Finding
 from dbt_af_k8s.config.yaml_text import load_yaml
 from dbt_af_k8s.errors import ProjectError, error
 from dbt_af_k8s.plan.one_time.objects import agreement_findings, object_findings
-from dbt_af_k8s.plan.one_time.template import render_template
+from dbt_af_k8s.plan.one_time.template import render_job_template
 from dbt_af_k8s.plan.one_time.values import OneTimeJob
 from dbt_af_k8s.plan.one_time.yaml_out import yaml_text
 
@@ -48,7 +48,7 @@ def render_job(job: OneTimeJob, templates: Mapping[str, str], *, template: str =
 
     Raises `ProjectError` with every fault: of the template, of the YAML, and what Kubernetes would refuse.
     """
-    text = render_template(template, templates, job.context)
+    text = render_job_template(template, templates, job.context)
     by_kind: dict[str, Mapping[str, Any]] = {}
     found: list[Finding] = []
     for document in _documents(text, template):

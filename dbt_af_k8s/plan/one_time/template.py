@@ -1,24 +1,16 @@
-"""Jinja for the Job of a one-time job: in a sandbox, with every fault told by file and line. Pure."""
+"""Jinja for the Job of a one-time job: the sandbox of job templates, with our own words for what is wrong. Pure."""
 
 import json
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from dbt_af_k8s.config.template_text import TemplateText
+from dbt_af_k8s.errors import Issue, ProjectError, error
+from dbt_af_k8s.jobs.template import Surroundings, render_template
 
-from dbt_af_k8s.config.wording import choose_from
-from dbt_af_k8s.errors import ProjectError, error
-
-#: What a template can fail with while it is rendered.
-_FAILURES = (
-    *(TemplateError, ArithmeticError, AssertionError, AttributeError, LookupError),
-    *(MemoryError, RuntimeError, TypeError, ValueError),
-)
-#: Longest text that a template may come to: more than the API server takes.
+#: Longest text that a template may come to, in characters: more than the API server takes.
 _LONGEST = 4 * 1024 * 1024
-_MARK = "template of a one-time job: "
+_FIX = "The reference of one-time jobs has the names that a template gets."
 
 
 def to_yaml(value: Any) -> str:
@@ -26,44 +18,28 @@ def to_yaml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def render_template(name: str, templates: Mapping[str, str], values: Mapping[str, Any]) -> str:
+def render_job_template(name: str, templates: Mapping[str, str], values: Mapping[str, Any]) -> str:
     """The text of the template `name` out of `templates`, which it may extend and include.
 
     Raises `ProjectError` with the file and line of the fault.
     """
 
-    def load(wanted: str) -> tuple[str, str, Callable[[], bool]] | None:
-        return (templates[wanted], _MARK + wanted, lambda: True) if wanted in templates else None
+    def find(wanted: str) -> TemplateText | None:
+        return TemplateText(templates[wanted], wanted) if wanted in templates else None
 
-    environment = ImmutableSandboxedEnvironment(
-        loader=FunctionLoader(load), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True
-    )
-    environment.filters["to_yaml"] = to_yaml
     try:
-        text = environment.get_template(name).render(values)
-    except TemplateSyntaxError as failed:
-        raise _fault(failed.name or name, failed.lineno, failed.message or "it cannot be read", "") from None
-    except TemplateNotFound as failed:
-        fix = choose_from(str(failed.name), sorted(templates))
-        raise _fault(*_where(failed, name), f"there is no template `{failed.name}`", fix) from None
-    except _FAILURES as failed:
-        told = (str(failed).splitlines() or [""])[0] or type(failed).__name__
-        raise _fault(*_where(failed, name), told, "") from None
+        text = render_template(name, find, values, Surroundings({"to_yaml": to_yaml}, {})).text
+    except ProjectError as failed:
+        raise ProjectError(list(_told(failed.issues))) from None
     if len(text) > _LONGEST:
-        raise _fault(name, None, f"it renders to {len(text)} characters", "Write less.")
+        message = f"The template renders to {len(text)} characters."
+        raise ProjectError([error("bad-one-time-template", message, "Write less.", file=name)])
     return text
 
 
-def _where(failed: BaseException, name: str) -> tuple[str, int | None]:
-    """Jinja puts the template's own lines into the traceback; the last one is where it failed."""
-    for frame in reversed(traceback.extract_tb(failed.__traceback__)):
-        if frame.filename.startswith(_MARK):
-            return frame.filename.removeprefix(_MARK), frame.lineno
-    return name, None
-
-
-def _fault(name: str, line: int | None, told: str, fix: str) -> ProjectError:
-    where = f" (line {line})" if line is not None else ""
-    message = f"The template fails: {told.removesuffix('.')}{where}."
-    default = "The reference of one-time jobs has the names that a template gets."
-    return ProjectError([error("bad-one-time-template", message, fix or default, file=name)])
+def _told(issues: tuple[Issue, ...]) -> Iterator[Issue]:
+    """What to do about it is other than in a DAG: there are no fields to add."""
+    for issue in issues:
+        guess, found, _ = issue.fix.partition("? ")
+        fix = f"{guess}? {_FIX}" if found else _FIX
+        yield error("bad-one-time-template", issue.message, fix, file=issue.file)

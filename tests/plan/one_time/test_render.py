@@ -13,7 +13,7 @@ from kubernetes_schemas import VERSIONS, schema_errors
 from dbt_af_k8s.errors import ProjectError
 from dbt_af_k8s.plan.one_time.read import read_one_time
 from dbt_af_k8s.plan.one_time.render import OUR_TEMPLATE, RenderedJob, render_job
-from dbt_af_k8s.plan.one_time.template import render_template
+from dbt_af_k8s.plan.one_time.template import render_job_template
 
 ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).parent / "golden"
@@ -90,14 +90,17 @@ def test_a_template_may_stand_alone(templates: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("{{ image }}", "{{ imgae }}"), "'imgae' is undefined (line 13)"),
-        (("{{ image }}", "{{ image"), "The template fails: "),
+        (
+            ("{{ image }}", "{{ imgae }}"),
+            "Nothing is called 'imgae' here (line 13).\n  Fix: Did you mean `image`? The reference",
+        ),
+        (("{{ image }}", "{{ image"), "The Jinja is broken: expected token"),
         (("{{ image }}", "{{ name.__class__.__mro__ }}"), "access to attribute '__class__' of 'str' object is unsafe"),
-        (("restartPolicy: Never", "restartPolicy: Always"), "`restartPolicy` of a Job's pod is the text 'Always'"),
+        (("restartPolicy: Never", "restartPolicy: Always"), "`restartPolicy` cannot be the text 'Always'"),
         (("restartPolicy", "restartPolcy"), "Did you mean `restartPolicy`?"),
         (("kind: ConfigMap", "kind: Secret"), "The template makes no ConfigMap."),
         (("kind: ConfigMap", "kind: Job"), "The template makes a second Job."),
-        (("apiVersion: batch/v1", "apiVersion: v1"), "The apiVersion of a Job is batch/v1"),
+        (("apiVersion: batch/v1", "apiVersion: v1"), "`apiVersion` must be `batch/v1`"),
         (("configMap: {name: {{ name }}}", "configMap: {name: other}"), "No container mounts the ConfigMap"),
         (("mountPath: {{ config.folder }}", "mountPath: /elsewhere"), "No container mounts the ConfigMap"),
         (
@@ -105,13 +108,19 @@ def test_a_template_may_stand_alone(templates: dict[str, str]) -> None:
             "The ConfigMap does not hold the configuration as `backfill.yml`.",
         ),
         (("kind: Job\nmetadata: {", "kind: Job\nmetadata: {namespace: b, "), "are in two namespaces"),
-        (("kind: Job\nmetadata: {", "kind: Job\nmetadata: {labels: {a: 'b c'}, "), "does not take `a: b c`"),
+        (
+            ("kind: Job\nmetadata: {", "kind: Job\nmetadata: {labels: {a: 'b c'}, "),
+            "The label `a` cannot have the value the text 'b c'",
+        ),
         (("  template:", "  backofLimit: 0\n  template:"), "Did you mean `backoffLimit`?"),
-        (("spec:\n  template", "status: {}\nspec:\n  template"), "no Job of Kubernetes has it"),
+        (("spec:\n  template", "status: {}\nspec:\n  template"), "no Job that is to be made has it"),
         (("kind: Job\n", "kind: Job\n\tx"), "own.yml, rendered"),
         (("kind: Job\n", "kind: Job\nkind: Job\n"), "stands twice in one mapping: lines 7 and 8"),
         (("containers: [", "containers: []\n      x: ["), "no PodSpec of Kubernetes has it"),
-        (("{{ image }}", '{% include "/etc/passwd" %}'), "there is no template `/etc/passwd`"),
+        (
+            ("{{ image }}", '{% include "/etc/passwd" %}'),
+            "The name '/etc/passwd' leads out of the search paths (line 13)",
+        ),
         (("{{ image }}", "{{ 1 // 0 }}"), "integer division or modulo by zero"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -125,8 +134,8 @@ def test_what_is_wrong_with_a_template_is_told(change: tuple[str, str], told: st
 
 def test_faults_of_an_included_template_name_it() -> None:
     templates = {"a": "x\n{% include 'b' %}", "b": "\n\n{{ gone }}"}
-    with pytest.raises(ProjectError, match=r"b\n.*'gone' is undefined \(line 3\)"):
-        render_template("a", templates, {})
+    with pytest.raises(ProjectError, match=r"b\n.*Nothing is called 'gone' here \(line 3\)"):
+        render_job_template("a", templates, {})
 
 
 def test_the_same_bytes_every_time(templates: dict[str, str]) -> None:
