@@ -52,7 +52,7 @@ class LineProgress(AbstractContextManager["Callable[[RunProgress], None]"]):
 
     def _tell(self, each: "RunProgress") -> None:
         number = f"{self._places[each.run.run_id]}/{len(self._places)}"
-        self._screen.print(f"{number} {safe(each.run.label)}: {state_text(each)}")
+        self._screen.print(f"{number} {safe(each.run.label)}: {state_text(each)}", soft_wrap=True)
 
 
 class LiveProgress(AbstractContextManager["Callable[[RunProgress], None]"]):
@@ -106,8 +106,8 @@ def print_outcome(done: "Sequence[RunProgress]", dag_id: str, url: str) -> None:
     screen.print(f"[name]{safe(dag_id)}[/]: {counted(len(done), 'run')}, {', '.join(parts)}")
     for each in done:
         if each.state.value in ("failed", "gone"):
-            screen.print(f"[error]✗[/] {safe(each.run.label)}: {state_text(each)}")
-            screen.print(f"  [soft]{safe(run_url(url, dag_id, each.run.run_id))}[/]")
+            screen.print(f"[error]✗[/] {safe(each.run.label)}: {state_text(each)}", soft_wrap=True)
+            screen.print(f"  [soft]{safe(run_url(url, dag_id, each.run.run_id))}[/]", soft_wrap=True)
 
 
 def outcome_as_dict(done: "Sequence[RunProgress]", dag_id: str, url: str) -> dict[str, Any]:

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from dbt_af_k8s.cli.one_time_files import JobConfig, JobSuffix, JobTemplate, read_config, render, write_files
+from dbt_af_k8s.cli.one_time_files import (
+    JobConfig,
+    JobProject,
+    JobSuffix,
+    JobTemplate,
+    read_config,
+    render,
+    write_files,
+)
 from dbt_af_k8s.cli.options import Format, TextOrJson
 from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, write_json
 
@@ -20,6 +28,7 @@ def backfill_render(
     ],
     suffix: JobSuffix = None,
     template: JobTemplate = None,
+    project_dir: JobProject = None,
     output_format: TextOrJson = Format.TEXT,
 ) -> None:
     """Write the Kubernetes Job of a configuration, and the ConfigMap with the configuration, into a folder.
@@ -27,7 +36,7 @@ def backfill_render(
     Both are checked against what Kubernetes takes. With a mistake in the configuration nothing is written. The same
     configuration gives the same bytes. Contacts nothing: `kubectl apply -f DIR` sends them.
     """
-    job, issues = read_config(job_config, suffix=suffix)
+    job, issues = read_config(job_config, suffix=suffix, project_dir=project_dir)
     paths = write_files(render(job, template), output_dir)
     if output_format is Format.JSON:
         from dbt_af_k8s.plan.codec import issue_to_dict

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from dbt_af_k8s.cli.one_time_files import JobConfig, JobSuffix, JobTemplate, read_config, render, write_files
+from dbt_af_k8s.cli.one_time_files import (
+    JobConfig,
+    JobProject,
+    JobSuffix,
+    JobTemplate,
+    read_config,
+    render,
+    write_files,
+)
 from dbt_af_k8s.cli.options import Format, TextOrJson
 from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, write_json
 from dbt_af_k8s.errors import UsageError
@@ -32,6 +40,7 @@ def backfill_submit(
     context: KubeContext = None,
     suffix: JobSuffix = None,
     template: JobTemplate = None,
+    project_dir: JobProject = None,
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", "-o", help="Write the files, too.", metavar="DIR")
     ] = None,
@@ -44,7 +53,7 @@ def backfill_submit(
     """
     from dbt_af_k8s.cluster.kubernetes_api import CONFLICT, KubernetesApiError, connect
 
-    job, issues = read_config(job_config, suffix=suffix)
+    job, issues = read_config(job_config, suffix=suffix, project_dir=project_dir)
     rendered = render(job, template)
     own = rendered.job["metadata"].get("namespace")
     if namespace and own and namespace != own:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dbt_af_k8s.cli.options import Where
 from dbt_af_k8s.errors import Issue, UsageError
 
 if TYPE_CHECKING:
@@ -32,13 +33,29 @@ JobTemplate = Annotated[
     Path | None,
     typer.Option("--template", help="A Jinja template of the Job and its ConfigMap in place of ours.", metavar="FILE"),
 ]
+JobProject = Annotated[
+    Path | None,
+    typer.Option(
+        "--project-dir", help="Check the DAG and the models against the plan of this project, too.", metavar="DIR"
+    ),
+]
 
 
-def read_config(path: Path, *, suffix: str | None = None) -> "tuple[OneTimeJob, tuple[Issue, ...]]":
-    """The configuration of a one-time job and its warnings. `ProjectError` with everything that is wrong with it."""
+def read_config(
+    path: Path, *, suffix: str | None = None, project_dir: Path | None = None
+) -> "tuple[OneTimeJob, tuple[Issue, ...]]":
+    """The configuration of a one-time job and its warnings. `ProjectError` with everything that is wrong with it.
+
+    With `project_dir` also what the plan of that project says of it.
+    """
     from dbt_af_k8s.plan.one_time.read import read_one_time
 
-    return read_one_time(_bytes(path), file=path.name, suffix=suffix)
+    job, issues = read_one_time(_bytes(path), file=path.name, suffix=suffix)
+    if project_dir is not None:
+        from dbt_af_k8s.plan.one_time.against_plan import check_against_plan
+
+        check_against_plan(job.asked, Where(project_dir).build(), file=path.name)
+    return job, issues
 
 
 def render(job: "OneTimeJob", template: Path | None) -> "RenderedJob":

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from shop_on_disk import run
+from shop_on_disk import Shop, run
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "example_project" / "backfill.yml"
 
@@ -65,6 +65,29 @@ def test_a_template_of_one_s_own(tmp_path: Path) -> None:
     result = run(*argv, str(tmp_path / "own.yaml.j2"))
     assert result.exit_code == 2
     assert "The name '../secret.j2' leads out of the search paths (line 1)" in " ".join(result.stderr.split())
+
+
+CONFIG = "partitions: {dates: {from: 2026-01-05, to: 2026-01-06}}\nimage: shop\nversion: '1'\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("domain: sales\nmodels: orders+\n", None),
+        ("dag: sales__hourly\n", None),
+        ("domain: saels\n", "Did you mean `sales__backfill`?"),
+        ("domain: sales\nmodels: [ordrs, totals]\n", "did you mean `orders`?"),
+        ("dag: sales__hourly\nmodels: orders\n", "name the domain: `domain: sales`"),
+    ],
+)
+def test_it_is_checked_against_a_project(shop: Shop, tmp_path: Path, asked: str, told: str | None) -> None:
+    shop.settings("strict: false\n")
+    config = tmp_path / "backfill.yml"
+    config.write_text(asked + CONFIG)
+    out = tmp_path / "out"
+    result = shop.run("backfill", "render", str(config), "-o", str(out))
+    assert (result.exit_code == 0) == (told is None) == out.exists(), result.output
+    assert told is None or told in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("place", ["missing.yml", "."])
