@@ -13,16 +13,15 @@ from dbt_af_k8s.cluster.versions import OLDEST_KUBERNETES, check_oldest
 from dbt_af_k8s.k8s.quantities import parse_quantity
 
 AREA = "kubernetes"
-_WATCH = ("get", "list", "watch")
 #: Kinds of objects by what they are for, and what Airflow's tasks do with them. The Role in docs/ grants the same.
 PURPOSES: tuple[tuple[str, tuple[Permission, ...]], ...] = (
-    ("pods", tuple(Permission(verb, "", "pods") for verb in ("create", *_WATCH, "patch", "delete"))),
+    ("pods", tuple(Permission(verb, "", "pods") for verb in ("create", "get", "list", "patch", "delete"))),
     ("logs", (Permission("get", "", "pods", "log"),)),
     ("XCom from pods", tuple(Permission(verb, "", "pods", "exec") for verb in ("get", "create"))),
-    ("events", tuple(Permission(verb, "", "events") for verb in _WATCH)),
-    ("jobs", tuple(Permission(verb, "batch", "jobs") for verb in ("create", *_WATCH, "patch", "delete"))),
+    ("events", tuple(Permission(verb, "", "events") for verb in ("list", "watch"))),
+    ("jobs", tuple(Permission(verb, "batch", "jobs") for verb in ("create", "get", "list", "patch", "delete"))),
     ("volumes", tuple(Permission(verb, "", "persistentvolumeclaims") for verb in ("create", "get", "delete"))),
-    ("ConfigMaps", tuple(Permission(verb, "", "configmaps") for verb in ("create", "get", "patch", "delete"))),
+    ("ConfigMaps", (Permission("create", "", "configmaps"),)),
 )
 #: A quota of which more than this is used is told.
 _NEARLY_FULL = Fraction(9, 10)
