@@ -10,7 +10,7 @@ What a block may be:
   merged into what is there, as a person would add it. The settings file and node settings are checked, unless the
   block is marked `<!-- wrong on purpose -->`.
 - `<!-- not run: why -->` before a block: it is not run.
-- `<!-- needs: cluster -->` (or `kubectl`): it is run where that is there; see `tests/docs/test_kubernetes_101.py`.
+- `<!-- needs: cluster -->` (or `kubectl`, `time`): it is run where that is there; see `test_kubernetes_101.py`.
 """
 
 import os
