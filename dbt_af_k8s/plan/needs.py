@@ -1,6 +1,6 @@
 """What a plan needs of the systems around it: pools, connections, and places in the cluster. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,18 @@ class Needs:
 
 def needs_of(built: Build) -> Needs:
     """What the plan of a project needs, as far as its tasks' pools and the targets of its profile say."""
-    targets = [target for target in built.inputs.profile.python_targets.values() if target.get("type") in _KUBERNETES]
+    common = built.inputs.settings.kubernetes
+    # What all targets have in common stands in the settings; a target's own word goes before it.
+    defaults = {
+        key: value
+        for key, value in (("namespace", common.namespace), ("kubernetes_conn_id", common.kubernetes_conn_id))
+        if value is not None
+    }
+    targets: list[Mapping[str, Any]] = [
+        {**defaults, **target}
+        for target in built.inputs.profile.python_targets.values()
+        if target.get("type") in _KUBERNETES and not common.local
+    ]
     here = [target for target in targets if not any(target.get(key) for key in ("kubernetes_conn_id", "context"))]
     tasks = [task for dag in built.plan.dags for task in dag.tasks]
     return Needs(
@@ -50,7 +61,7 @@ def needs_of(built: Build) -> Needs:
     )
 
 
-def _texts(targets: list[Mapping[str, Any]], key: str) -> tuple[str, ...]:
+def _texts(targets: Sequence[Mapping[str, Any]], key: str) -> tuple[str, ...]:
     return _sorted(target[key] for target in targets if isinstance(target.get(key), str) and target[key])
 
 

@@ -35,3 +35,15 @@ def test_pools_targets_and_connections(tmp_path: Path) -> None:
         images=("shop:1", "shop:2"),
         has_kubernetes=True,
     )
+
+
+def test_what_targets_have_in_common_stands_in_the_settings(tmp_path: Path) -> None:
+    shop = Shop(tmp_path).model("orders").write()
+    (shop.root / "profiles.yml").write_text(PROFILES + TARGETS)
+    shop.settings("dags: {kinds: []}\nkubernetes: {namespace: common}\n")
+    assert needs(shop).namespaces == ("common", "dbt")
+    assert needs(shop).service_accounts == (("common", "pods"), ("dbt", "pods"))
+    shop.settings("dags: {kinds: []}\nkubernetes: {kubernetes_conn_id: all}\n")
+    assert needs(shop).connections == ("all", "far")
+    shop.settings("dags: {kinds: []}\nkubernetes: {local: true}\n")
+    assert needs(shop) == Needs()
