@@ -262,7 +262,7 @@ def test_a_deferred_task_has_the_same_verdict(make: Make, name: str, source: str
     ("what", "more", "told"),
     [
         ("evicted", {}, "it was evicted"),
-        ("node_lost", {"logs": False}, "node"),
+        ("node_lost", {"logs": False}, "the pod is gone"),
         ("deleted", {}, "deleted"),
         ("image_pull", {}, "cannot be pulled"),
         ("unschedulable", {"startup_timeout": 2}, "no node takes it"),
@@ -273,7 +273,7 @@ def test_what_the_cluster_does_is_tried_again(
 ) -> None:
     from cluster_server.faults import PodFault
 
-    stand_in.fail_pods(PodFault(what, pod=f"{name}*"))
+    stand_in.fail_pods(PodFault(what, pod=f"{name}*", on_line="began"))
     with pytest.raises(ScriptRetryError, match=told):
         make(SLEEP, **more).execute(Tries(name).context())
 
@@ -306,8 +306,10 @@ def test_a_log_that_breaks_off_is_no_failure(make: Make, stand_in: "Cluster", na
     from cluster_server.faults import LogFault
 
     stand_in.fail_logs(LogFault(pod=f"{name}*", break_after=2))
-    make("for number in range(5): print('line', number, flush=True)").execute(Tries(name).context())
-    assert "line 4" in capfd.readouterr().out
+    source = "import time\nfor number in range(6): print('line', number, flush=True); time.sleep(0.5)"
+    make(source).execute(Tries(name).context())
+    log = capfd.readouterr().out
+    assert [number for number in range(6) if f"line {number}" not in log] == []
 
 
 def test_who_may_not_make_pods_is_told_so_once(make: Make, stand_in: "Cluster", kubernetes: "Place", name: str) -> None:
