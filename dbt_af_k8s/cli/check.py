@@ -46,7 +46,7 @@ def check(
     from dbt_af_k8s.plan.values import REPEATING_KINDS
 
     plan = built.plan
-    issues = (*plan.issues, *_stale(where, built))
+    issues = (*plan.issues, *_stale(where, built), *_job_templates(where, built))
     if output_format is Format.JSON:
         _write(plan.project, issues)
     elif issues:
@@ -66,6 +66,28 @@ def _stale(where: Where, built: "Build") -> tuple[Issue, ...]:
     request = where.request()
     own = [node.file for node in built.inputs.manifest.nodes.values() if node.package == built.inputs.project]
     return stale_manifest(request.project_dir, manifest_path(request, built.inputs.target_path), own)
+
+
+def _job_templates(where: Where, built: "Build") -> tuple[Issue, ...]:
+    """What can be said of the templates of jobs before they are rendered."""
+    jobs = {
+        job.payload.node: job.target for dag in built.plan.dags for task in dag.tasks if (job := task.job) is not None
+    }
+    if not jobs:
+        return ()
+    from dbt_af_k8s.config.read_templates import template_finder
+    from dbt_af_k8s.jobs.template import template_place
+    from dbt_af_k8s.jobs.template_check import template_issues
+
+    root = where.request().project_dir
+    issues: dict[tuple[str, str | None, str], Issue] = {}
+    for node, target in sorted(jobs.items()):
+        name, folders = template_place(target.template or "", target.search_paths)
+        places = [root / folder for folder in folders]
+        for issue in template_issues(name, template_finder(places), searched=tuple(map(str, places)), node=node):
+            # Many nodes have one template: its faults are told once.
+            issues.setdefault((issue.code, issue.file, issue.message), issue)
+    return tuple(issues.values())
 
 
 def _write(project: str | None, issues: tuple[Issue, ...]) -> None:

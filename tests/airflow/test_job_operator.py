@@ -409,3 +409,16 @@ def test_a_claim_that_is_kept_stays_and_is_used_again(bench: Bench) -> None:
         assert make.execute(bench.context) == remove.execute(bench.context) == "kept"
     assert bench.claims() == ["kept"]
     bench.core.delete_namespaced_persistent_volume_claim("kept", bench.place.namespace)
+
+
+def test_the_cluster_and_the_namespace_of_a_connection(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"kube_config_path": str(bench.place.kubeconfig), "namespace": bench.place.namespace}
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+    result = bench.run("true", kubernetes_conn_id="shop", config_file=None, namespace=None)
+    assert result["namespace"] == bench.place.namespace
+
+
+def test_the_namespace_of_a_context(bench: Bench, stand_in: "Cluster") -> None:
+    config_file = stand_in.write_kubeconfig(stand_in.access.admin_token, "own", bench.place.namespace)
+    result = bench.run("true", config_file=config_file, cluster_context="stand-in", namespace=None)
+    assert result["namespace"] == bench.place.namespace
