@@ -96,6 +96,7 @@ def _wait(asked: Asked) -> BaseOperator:
         cron=plan.schedule,
         timezone=plan.timezone,
         poke_interval=task.poke,
+        longest_poke_interval=task.longest_poke,
         timeout=task.timeout,
         deferrable=task.deferrable,
         **asked.settings,

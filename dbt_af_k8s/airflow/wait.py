@@ -40,7 +40,10 @@ class DbtWaitSensor(BaseSensorOperator):
 
     `cron` and `timezone` are those of the DAG that waits (`cron` None: it has no calendar); a run of it by hand takes
     its interval from its form or its date. `poke_interval` and `timeout` are in seconds; the timeout counts from the
-    first start of a try and over deferrals. `base` goes to Airflow's `BaseSensorOperator`.
+    first start of a try and over deferrals. Deferred, it does not look before the upstream intervals have ended, and
+    then every `poke_interval` at first and more and more seldom up to `longest_poke_interval`: after a tenth of the
+    time that it has waited. Without `longest_poke_interval` the time stays the same. `base` goes to Airflow's
+    `BaseSensorOperator`.
 
     Succeeded and skipped upstream tasks are done. A failed one raises `UpstreamFailedError` at once. A run that will
     never exist is passed over with a line in the log. Deferred, it takes no worker slot; else it is rescheduled, or,
@@ -60,6 +63,7 @@ class DbtWaitSensor(BaseSensorOperator):
         timezone: str,
         poke_interval: float,
         timeout: float,
+        longest_poke_interval: float | None = None,
         deferrable: bool = True,
         **base: Any,
     ) -> None:
@@ -68,6 +72,7 @@ class DbtWaitSensor(BaseSensorOperator):
         self.waits_for = waits_for
         self.cron = cron
         self.timezone = timezone
+        self.longest_poke_interval = longest_poke_interval
         self.deferrable = deferrable
         self.waiting_for = f"{waits_for.node}: task {waits_for.task_id} of DAG {waits_for.dag_id}, {waits_for.policy}"
         self._told = ""
@@ -119,7 +124,8 @@ class DbtWaitSensor(BaseSensorOperator):
     def _wait_in_triggerer(self, context: Any, runs: tuple[Interval, ...]) -> None:
         from dbt_af_k8s.airflow.wait_trigger import DbtWaitTrigger, runs_to_json, waits_for_to_json
 
-        deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
+        began = datetime.now(UTC)
+        deadline = began + timedelta(seconds=self.timeout)
         if self._look(context).outcome is Outcome.DONE:
             return
         if trouble := dag_trouble(self.waits_for.dag_id):
@@ -130,6 +136,8 @@ class DbtWaitSensor(BaseSensorOperator):
                 runs=runs_to_json(runs),
                 poke_interval=self.poke_interval,
                 deadline=deadline.isoformat(),
+                began=began.isoformat(),
+                longest_poke_interval=self.longest_poke_interval,
             ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _GRACE,

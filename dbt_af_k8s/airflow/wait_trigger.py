@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 
 from dbt_af_k8s.airflow.wait_api import ExecutionApi
 from dbt_af_k8s.airflow.wait_look import Lookout
+from dbt_af_k8s.airflow.wait_pause import pause
 from dbt_af_k8s.airflow.wait_state import Outcome, judge
 from dbt_af_k8s.plan.values import WaitsFor
 from dbt_af_k8s.schedule.values import Interval
@@ -27,7 +28,7 @@ class DbtWaitTrigger(BaseTrigger):
 
     All arguments are plain JSON values, so that a triggerer that starts anew takes up where the last one was:
     `waits_for` holds the fields of `WaitsFor` and `runs` pairs of start and end, moments as ISO 8601 text.
-    `poke_interval` is in seconds.
+    `poke_interval` and `longest_poke_interval` are in seconds; see `wait_pause.pause`. `began` is when the wait began.
 
     It sleeps before its first look: the worker has just looked, and a task that resumes before the scheduler has heard
     of its deferral is taken for one that died ("finished with state success, but the task instance's state is queued").
@@ -36,13 +37,21 @@ class DbtWaitTrigger(BaseTrigger):
     """
 
     def __init__(
-        self, waits_for: dict[str, Any], runs: Sequence[Sequence[str]], poke_interval: float, deadline: str
+        self,
+        waits_for: dict[str, Any],
+        runs: Sequence[Sequence[str]],
+        poke_interval: float,
+        deadline: str,
+        began: str | None = None,
+        longest_poke_interval: float | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.waits_for = waits_for
         self.runs = [list(run) for run in runs]
         self.poke_interval = poke_interval
         self.deadline = deadline
+        self.began = began
+        self.longest_poke_interval = longest_poke_interval
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and its arguments, as Airflow stores them."""
@@ -53,18 +62,27 @@ class DbtWaitTrigger(BaseTrigger):
                 "runs": self.runs,
                 "poke_interval": self.poke_interval,
                 "deadline": self.deadline,
+                "began": self.began,
+                "longest_poke_interval": self.longest_poke_interval,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Sleep, and look, and sleep again."""
         deadline = datetime.fromisoformat(self.deadline)
-        lookout = Lookout(ExecutionApi(), waits_for_from_json(self.waits_for), runs_from_json(self.runs))
+        runs = runs_from_json(self.runs)
+        lookout = Lookout(ExecutionApi(), waits_for_from_json(self.waits_for), runs)
+        began = datetime.now(UTC) if self.began is None else datetime.fromisoformat(self.began)
+        ready = max((run.end for run in runs), default=began)
         faults = 0
         told = ""
         while True:
-            left = (deadline - datetime.now(UTC)) / timedelta(seconds=1)
-            await asyncio.sleep(max(min(self.poke_interval, left), 0))
+            now = datetime.now(UTC)
+            left = (deadline - now) / timedelta(seconds=1)
+            wanted = pause(
+                now, began=began, ready=ready, shortest=self.poke_interval, longest=self.longest_poke_interval
+            )
+            await asyncio.sleep(max(min(wanted, left), 0))
             now = datetime.now(UTC)
             try:
                 # asgiref's thread and no other: Airflow 3.2's triggerer answers only over its bridge to the loop.

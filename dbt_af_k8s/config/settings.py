@@ -66,7 +66,9 @@ class WaitSettings:
     #: `dag`: one wait per upstream node and policy for the whole DAG; `task`: one per downstream task.
     per: str = "dag"
     timeout: int = 24 * 3600
+    #: Seconds between two looks: at first, and at most once the wait has lasted long.
     poke: int = 60
+    longest_poke: int = 300
     deferrable: bool = True
 
 

@@ -123,7 +123,14 @@ class WaitsConfig(Section):
         Field(description="One wait for each upstream node for the whole DAG, or one for each downstream task."),
     ] = "dag"
     timeout: Annotated[Span, Field(description="How long a wait lasts before it fails.")] = 24 * 3600
-    poke: Annotated[Span, Field(description="Time between two looks.")] = 60
+    poke: Annotated[Span, Field(description="Shortest time between two looks, and that at the beginning.")] = 60
+    longest_poke: Annotated[
+        Span,
+        Field(
+            description="Longest time between two looks of a deferred wait: the time grows to a tenth of what the wait "
+            "has lasted. With the value of `poke` it stays the same."
+        ),
+    ] = 300
     deferrable: Annotated[
         Flag, Field(description="Wait in the triggerer, which takes no worker slot. Needs a running triggerer.")
     ] = True

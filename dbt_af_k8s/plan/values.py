@@ -181,6 +181,8 @@ class TaskPlan:
     #: What a `wait` task waits for, how often it looks and how long it waits, in seconds.
     waits_for: WaitsFor | None = None
     poke: int | None = None
+    #: A deferred wait looks more and more seldom, up to this many seconds; None: as often as at first.
+    longest_poke: int | None = None
     deferrable: bool = True
     #: Outside this window of time the task is skipped and what is downstream goes on.
     enable_from: datetime | None = None

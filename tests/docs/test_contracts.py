@@ -84,6 +84,7 @@ def full_plan() -> Plan:
         dbt=invocation,
         waits_for=waits_for,
         poke=1,
+        longest_poke=1,
         deferrable=False,
         enable_from=START,
         disable_from=START,

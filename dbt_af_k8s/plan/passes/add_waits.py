@@ -71,6 +71,7 @@ def _wait_task(inputs: PlanInputs, dag: DagLayout, task_id: str, wait: Wait, tar
         timeout=settings.timeout,
         waits_for=replace(target, policy=wait.policy),
         poke=settings.poke,
+        longest_poke=settings.longest_poke if settings.deferrable else None,
         deferrable=settings.deferrable,
     )
 

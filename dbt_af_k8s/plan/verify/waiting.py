@@ -25,6 +25,8 @@ def _wait(dag: DagPlan, task: TaskPlan, wait: WaitsFor, places: Places) -> Itera
         yield f"has the policy `{wait.policy}`, which is none"
     if task.poke is not None and task.poke <= 0:
         yield f"looks every {task.poke} seconds"
+    if task.longest_poke is not None and task.poke is not None and task.longest_poke < task.poke:
+        yield f"looks every {task.poke} seconds at first, and then every {task.longest_poke}"
     upstream = places.dags.get(wait.dag_id)
     if upstream is None:
         yield f"points to DAG `{wait.dag_id}`, which does not exist"
