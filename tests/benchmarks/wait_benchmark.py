@@ -1,11 +1,11 @@
 """What waiting costs: CPU of a real triggerer and a real API server while a thousand waits stand in the triggerer.
 
-    python tests/benchmarks/wait_benchmark.py [--waits 1000] [--seconds 180]
+    python tests/benchmarks/wait_benchmark.py [--waits 1000] [--quick]
 
 Starts Airflow's own `api-server` and `triggerer` on a private database, puts the waits there as workers leave them
-(see `wait_rows.py`), waits until the triggerer runs all of them, and then reads the CPU time of both programs from
-/proc over the given seconds: with no waits, with a look every minute, and as the settings have it for waits that have
-lasted an hour. Prints one JSON object. Takes about four times the seconds.
+(see `wait_rows.py`), waits until the triggerer runs all of them, and reads the CPU time of both programs from /proc:
+with no waits, with a look every minute, and by the default settings for waits that have lasted an hour. Each is read
+over a whole number of looks. Prints one JSON object; takes a quarter of an hour. `--quick` shows that all of it works.
 """
 
 import argparse
@@ -26,11 +26,13 @@ from figures import machine  # noqa: E402
 from scheduler.database import metadata_database  # noqa: E402
 from scheduler.session import AirflowSession  # noqa: E402
 
-#: Name -> the seconds between looks, the most of them, and how long the waits have stood there already.
+#: Name -> seconds between looks, the most of them, how long the waits have stood already, and how long to measure.
 CASES = {
-    "a look every minute": {"poke": 60, "longest": None, "waited": 3600},
-    "the default, after an hour": {"poke": 60, "longest": 300, "waited": 3600},
+    "a look every minute": {"poke": 60, "longest": None, "waited": 3600, "seconds": 180},
+    "the default, after an hour": {"poke": 60, "longest": 300, "waited": 3600, "seconds": 300},
 }
+_QUICK = {"a look every five seconds": {"poke": 5, "longest": None, "waited": 3600, "seconds": 10}}
+_IDLE_SECONDS = 60
 _PER_DAG = 50
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -68,8 +70,30 @@ class WaitSession(AirflowSession):
         return (self.home / f"{name}.log").read_text(errors="replace")
 
 
-def measure(waits: int, seconds: float, case: dict[str, Any] | None) -> dict[str, float]:
-    """CPU seconds of triggerer and API server over so many seconds with so many waits; without a case, with none."""
+def cpu_over(session: WaitSession, seconds: float) -> dict[str, float]:
+    """CPU seconds of triggerer and API server over so many seconds."""
+    before = {name: session.cpu(name) for name in ("triggerer", "api-server")}
+    time.sleep(seconds)
+    return {name: round(session.cpu(name) - spent, 2) for name, spent in before.items()}
+
+
+def waiting(session: WaitSession, waits: int, case: dict[str, Any]) -> dict[str, float]:
+    """CPU seconds while so many waits stand in the triggerer."""
+    rows = json.dumps({**case, "dags": waits // _PER_DAG})
+    session.command([sys.executable, str(HERE / "wait_rows.py")], rows)
+    said = len(session.log("triggerer"))
+    session.start_process("triggerer")
+    wanted = f"{waits} triggers currently running"
+    session.until(wanted, lambda: wanted in session.log("triggerer")[said:], seconds=600)
+    spent = cpu_over(session, case["seconds"])
+    last = [line for line in session.log("triggerer").splitlines() if "triggers currently running" in line][-1]
+    assert wanted in last, f"waits have ended: {last}"
+    session.kill_process("triggerer")
+    return spent
+
+
+def main(waits: int, cases: dict[str, dict[str, Any]]) -> None:
+    """Measure all cases, and print what came out: CPU seconds per wait and hour, above those of idle programs."""
     home = Path(tempfile.mkdtemp(prefix="dbt-af-k8s-waits-"))
     dags = home / "dags"
     dags.mkdir()
@@ -77,42 +101,38 @@ def measure(waits: int, seconds: float, case: dict[str, Any] | None) -> dict[str
     with metadata_database(home) as database:
         session = WaitSession(home, dags, database)
         session.prepare(waits)
-        if case is not None:
-            rows = json.dumps({**case, "dags": waits // _PER_DAG})
-            session.command([sys.executable, str(HERE / "wait_rows.py")], rows)
         try:
             session.start_process("api-server")
-            session.until("the API server answers", session.rest.log_in, seconds=120)
+            session.until("the API server answers", session.rest.log_in, seconds=300)
             session.start_process("triggerer")
-            wanted = f"{waits if case else 0} triggers currently running"
-            session.until(wanted, lambda: wanted in session.log("triggerer"), seconds=300)
-            # Until every wait has looked once and found its rhythm.
-            time.sleep(seconds if case is None else max(seconds, float(case["poke"])))
-            before = {name: session.cpu(name) for name in ("triggerer", "api-server")}
-            time.sleep(seconds)
-            after = {name: session.cpu(name) for name in before}
-            assert case is None or wanted in session.log("triggerer")[-4000:], "waits have ended"
+            session.until(
+                "the triggerer is idle", lambda: "0 triggers currently running" in session.log("triggerer"), seconds=300
+            )
+            idle = cpu_over(session, _IDLE_SECONDS)
+            session.kill_process("triggerer")
+            found: dict[str, Any] = {
+                "waits": waits,
+                "about": machine({}),
+                "idle, per hour": hourly(idle, _IDLE_SECONDS),
+            }
+            for name, case in cases.items():
+                busy = hourly(waiting(session, waits, case), case["seconds"])
+                found[name] = {part: round((busy[part] - found["idle, per hour"][part]) / waits, 3) for part in busy}
+                print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
         finally:
             session.stop()
     shutil.rmtree(home, ignore_errors=True)
-    return {name: round(after[name] - before[name], 2) for name in before}
-
-
-def main(waits: int, seconds: float) -> None:
-    """Measure all cases, and print what came out: CPU seconds per wait and hour, above those of idle programs."""
-    idle = measure(waits, seconds, None)
-    found: dict[str, Any] = {"waits": waits, "seconds": seconds, "idle": idle, "about": machine({})}
-    for name, case in CASES.items():
-        busy = measure(waits, seconds, case)
-        per_hour = {part: round((busy[part] - idle[part]) / waits * 3600 / seconds, 3) for part in busy}
-        found[name] = {"cpu": busy, "per wait and hour": per_hour}
-        print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
     print(json.dumps(found, indent=1))
+
+
+def hourly(spent: dict[str, float], seconds: float) -> dict[str, float]:
+    """CPU seconds per hour."""
+    return {name: round(cpu * 3600 / seconds, 1) for name, cpu in spent.items()}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure what waiting costs.")
     parser.add_argument("--waits", type=int, default=1000, help=f"a multiple of {_PER_DAG}")
-    parser.add_argument("--seconds", type=float, default=180, help="length of each measurement")
+    parser.add_argument("--quick", action="store_true", help="50 waits, half a minute, figures without meaning")
     asked = parser.parse_args()
-    main(asked.waits, asked.seconds)
+    main(_PER_DAG if asked.quick else asked.waits, _QUICK if asked.quick else CASES)

@@ -15,6 +15,7 @@ from airflow.models.trigger import Trigger
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dbt_af_k8s.airflow.wait_trigger import DbtWaitTrigger, runs_to_json, waits_for_to_json
@@ -27,7 +28,10 @@ END = datetime.combine(NOW.date(), datetime.min.time(), tzinfo=UTC)
 
 
 def run_of(dag_id: str, session: Session) -> DagRun:
-    """A run for the last day, with its tasks."""
+    """The run for the last day, with its tasks; made where it is not there yet."""
+    found = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id))
+    if found is not None:
+        return found
     dag = SerializedDagModel.get_dag(dag_id, session=session)
     assert dag is not None, dag_id
     run: DagRun = dag.create_dagrun(
