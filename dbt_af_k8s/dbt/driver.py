@@ -89,19 +89,22 @@ def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], di
     about = dict(opened.execute("SELECT name, data FROM about"))
     header = json.loads(about["header"])
     shared = json.loads(zlib.decompress(about["shared"]))
-    names = set(shared.pop("parts"))
+    numbers = set(shared.pop("parts"))
     for unique_id in unique_ids:
         (parts,) = opened.execute("SELECT parts FROM slice WHERE unique_id = ?", (unique_id,)).fetchone()
-        names.update(json.loads(parts))
+        numbers.update(map(int, parts.split()))
     document = {**shared, "nodes": {}, "sources": {}, "functions": {}}
-    for name in sorted(names):
+    stub = json.loads(about["stub"])
+    for number in sorted(numbers):
         # What one node needs in full and another one as a stub stands in full.
-        if name.startswith("stub ") and name[5:] in names:
+        if -number in numbers and number < 0:
             continue
-        (data,) = opened.execute("SELECT data FROM part WHERE name = ?", (name,)).fetchone()
+        (data,) = opened.execute("SELECT data FROM part WHERE id = ?", (abs(number),)).fetchone()
         part = json.loads(zlib.decompressobj(zdict=about["dictionary"]).decompress(data))
         unique_id = part["unique_id"]
         group = {"source": "sources", "function": "functions"}.get(part["resource_type"], "nodes")
+        if number < 0:
+            part = {name: part[name] for name in stub["fields"] if name in part} | stub["rest"]
         document[group][unique_id] = part
     opened.close()
     return header, document

@@ -10,12 +10,12 @@ from dbt_af_k8s.manifest.dbt_json import JsonHead, JsonManifest, JsonMetadata
 from dbt_af_k8s.manifest.entries import (
     exposure_of,
     group_owners_of,
-    node_of,
     others_of,
     own_macros_of,
     project_name_of,
     source_of,
 )
+from dbt_af_k8s.manifest.parts import NodeReader, ReadManifest, read_parts
 from dbt_af_k8s.manifest.problems import WRITE_AGAIN, field_problems, json_problem
 from dbt_af_k8s.manifest.values import Exposure, Manifest, Node, Source
 
@@ -41,15 +41,24 @@ def parse_manifest(data: bytes, *, file: str) -> Manifest:
     manifest, an older schema, fields of the wrong type, keys that are not the unique_id of their entry.
     """
     text = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        read = JsonManifest.model_validate_json(text)
-    except ValidationError as failed:
-        raise ProjectError(_why_unreadable(text, failed, file)) from None
-    version, issues = _judge_head(read.metadata, has_nodes=read.nodes is not None, file=file)
+    read = read_parts(text) or _read_at_once(text, file)
+    version, issues = _judge_head(read.rest.metadata, has_nodes=read.nodes is not None, file=file)
     issues += _strange_keys(read, file)
     if version is None or any(issue.is_error for issue in issues):
         raise ProjectError(issues)
     return _manifest(data, read, version, tuple(issues))
+
+
+def _read_at_once(text: bytes, file: str) -> ReadManifest:
+    """The manifest as one document, which takes the most memory and tells everything that is wrong."""
+    try:
+        whole = JsonManifest.model_validate_json(text)
+    except ValidationError as failed:
+        raise ProjectError(_why_unreadable(text, failed, file)) from None
+    reader = NodeReader()
+    for unique_id, entry in (whole.nodes or {}).items():
+        reader.add(unique_id, entry)
+    return reader.manifest(whole, has_nodes=whole.nodes is not None)
 
 
 def _why_unreadable(data: bytes, failed: ValidationError, file: str) -> list[Issue]:
@@ -114,8 +123,13 @@ def _not_a_manifest(because: str, file: str) -> Issue:
     )
 
 
-def _strange_keys(read: JsonManifest, file: str) -> list[Issue]:
+def _strange_keys(read: ReadManifest, file: str) -> list[Issue]:
     """Entries that lie under another key than their own unique_id: then edges would point to the wrong node."""
+    found = [("nodes", key, own) for key, own in read.strange_nodes.items()]
+    for part, entries in (("sources", read.rest.sources), ("exposures", read.rest.exposures)):
+        found += [
+            (part, key, key if entry.unique_id is None else entry.unique_id) for key, entry in (entries or {}).items()
+        ]
     return [
         error(
             "manifest-id-mismatch",
@@ -125,18 +139,17 @@ def _strange_keys(read: JsonManifest, file: str) -> list[Issue]:
             node=key,
             key="unique_id",
         )
-        for part, entries in (("nodes", read.nodes), ("sources", read.sources), ("exposures", read.exposures))
-        for key, entry in (entries or {}).items()
-        if (own := entry.unique_id) is not None and own != key
+        for part, key, own in found
+        if own != key
     ]
 
 
-def _manifest(data: bytes, read: JsonManifest, version: int, issues: tuple[Issue, ...]) -> Manifest:
+def _manifest(data: bytes, found: ReadManifest, version: int, issues: tuple[Issue, ...]) -> Manifest:
+    read = found.rest
     metadata = read.metadata or JsonMetadata()
     nodes: dict[str, Node] = {}
     strangers: dict[str, str] = {}
-    for unique_id, entry in sorted((read.nodes or {}).items()):
-        node = node_of(unique_id, entry)
+    for unique_id, node in sorted((found.nodes or {}).items()):
         if node.resource_type in _NODE_TYPES:
             nodes[unique_id] = node
         else:

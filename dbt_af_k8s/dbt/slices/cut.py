@@ -6,10 +6,11 @@ its own parents. Macros are never cut, for their names may be computed at run ti
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
-from dbt_af_k8s.dbt.slices.manifest_json import Entry
+from dbt_af_k8s.dbt.slices.manifest_json import Known
 
 #: An entry's fields, each still as the bytes of the manifest.
 Fields = dict[str, msgspec.Raw]
@@ -24,8 +25,9 @@ _COMPILED_STATE = (
     "extra_ctes_injected",
     "build_path",
 )
-#: What a stub keeps: who it is, where its relation is, how it is configured, who may refer to it.
-_STUB_FIELDS = (
+#: What a stub keeps of its entry (the driver cuts it): who it is, where its relation is, how it is configured, who may
+#: refer to it.
+STUB_FIELDS = (
     "database",
     "schema",
     "name",
@@ -58,8 +60,8 @@ _MACRO_FIELDS = (
     "depends_on",
     "supported_languages",
 )
-_NOTHING = msgspec.Raw(b'""')
-_NO_PARENTS = msgspec.Raw(b'{"macros":[],"nodes":[]}')
+#: What else a stub has: nothing to run, and no parents.
+STUB_REST: Mapping[str, Any] = {"raw_code": "", "depends_on": {"macros": [], "nodes": []}}
 
 
 def full(raw: msgspec.Raw) -> bytes:
@@ -68,20 +70,13 @@ def full(raw: msgspec.Raw) -> bytes:
     return msgspec.json.encode({name: fields[name] for name in fields if name not in _COMPILED_STATE})
 
 
-def stub(raw: msgspec.Raw) -> bytes:
-    """An entry that others can refer to, and that has nothing to run and no parents."""
-    fields = _fields(raw)
-    kept = {name: fields[name] for name in _STUB_FIELDS if name in fields}
-    return msgspec.json.encode({**kept, "raw_code": _NOTHING, "depends_on": _NO_PARENTS})
-
-
 def macro(raw: msgspec.Raw) -> bytes:
     """A macro as dbt runs it."""
     fields = _fields(raw)
     return msgspec.json.encode({name: fields[name] for name in _MACRO_FIELDS if name in fields})
 
 
-def parts_of(roots: Iterable[str], find: Callable[[str], Entry | None]) -> Mapping[str, bool]:
+def parts_of(roots: Iterable[str], find: Callable[[str], Known | None]) -> Mapping[str, bool]:
     """The entries that running `roots` needs: unique_id -> whether in full. Sorted by unique_id.
 
     `find` gives an entry by unique_id. Raises `KeyError` with the unique_id of a parent that it does not know.

@@ -1,11 +1,12 @@
 """All that the rules of safety look at, gathered from the manifest and from the project's files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from dbt_af_k8s.dbt.slices.early import EarlyEntries, EarlyProject, early_of_entries, early_of_project, may_be_early
 from dbt_af_k8s.dbt.slices.macros import unsafe_macros
-from dbt_af_k8s.dbt.slices.manifest_json import Entry, MacroEntry
+from dbt_af_k8s.dbt.slices.manifest_json import Entry, Known, MacroEntry
 from dbt_af_k8s.dbt.slices.project_files import ProjectFiles
 from dbt_af_k8s.dbt.slices.safety import Evidence, Finding, why_unsafe
 from dbt_af_k8s.dbt.slices.values import FileMark
@@ -18,9 +19,18 @@ class Gathering:
     """A parsed project beside the files that it was parsed from."""
 
     def __init__(
-        self, entries: Mapping[str, Entry], macros: Iterable[MacroEntry], project_dir: Path, *, name: str, adapter: str
+        self,
+        entries: Mapping[str, Known],
+        read: Callable[[str], Entry],
+        macros: Iterable[MacroEntry],
+        project_dir: Path,
+        *,
+        name: str,
+        adapter: str,
     ) -> None:
+        """`read` gives an entry with its texts, which are too many to be held at once."""
         self._entries = entries
+        self._read = read
         self._macros = tuple(macros)
         self._name = name
         self._adapter = adapter
@@ -30,7 +40,13 @@ class Gathering:
     def findings(self) -> Mapping[str, Finding]:
         """Every node with a reason against a slice: unique_id -> reason."""
         evidence = self._evidence()
-        found = {key: finding for key, entry in self._entries.items() if (finding := why_unsafe(entry, evidence))}
+        found = {}
+        for key in self._entries:
+            entry = self._read(key)
+            stale = evidence.stale or self._why_stale(entry)
+            finding = why_unsafe(entry, evidence if stale is None else replace(evidence, stale=stale))
+            if finding is not None:
+                found[key] = finding
         hook = next((key for key in sorted(found) if self._entries[key].resource_type == "operation"), None)
         if hook is not None:
             why = f"the project's hook {hook.partition('.')[2]} runs with every task, and {found[hook].because}"
@@ -50,13 +66,14 @@ class Gathering:
         return [mark for path in paths if (mark := self._files.mark(path)) is not None]
 
     def _evidence(self) -> Evidence:
-        changed = self._changed_macro()
+        project = self._early_project()
+        parts = frozenset(part for key in self._entries for part in self._read(key).fqn) if project else frozenset()
         return Evidence(
             macros=unsafe_macros(self._macros, self._adapter),
-            project=self._early_project(),
-            folders=frozenset(part for entry in self._entries.values() for part in entry.fqn),
+            project=project,
+            folders=parts,
             files=self._early_files(),
-            stale={key: why for key, entry in self._entries.items() if (why := changed or self._why_stale(entry))},
+            stale=self._changed_macro(),
         )
 
     def _early_project(self) -> tuple[EarlyProject, ...]:
@@ -99,7 +116,7 @@ class Gathering:
         return sorted(found, key=lambda macro: (macro.original_file_path, macro.unique_id))
 
 
-def _yaml_files(entry: Entry) -> Iterator[str]:
+def _yaml_files(entry: Known) -> Iterator[str]:
     """The YAML files that configure a node, as `package://path`."""
     if entry.patch_path:
         yield entry.patch_path
@@ -107,7 +124,7 @@ def _yaml_files(entry: Entry) -> Iterator[str]:
         yield f"{entry.package_name}://{entry.original_file_path}"
 
 
-def _files_of(entry: Entry) -> Iterator[str]:
+def _files_of(entry: Known) -> Iterator[str]:
     """The files that a node in full comes from, but a seed's own, which dbt reads when it runs."""
     yield from _yaml_files(entry)
     if entry.resource_type in _TEXT_KINDS:

@@ -1,8 +1,8 @@
 """Make the slices of a project: one SQLite file, from which a task reads its part by one look-up.
 
-Parts stand once each, in full or as a stub, compressed with a dictionary of their own, for they are small and alike; a
-slice is a list of parts. So the file grows with the project, not with the number of its edges, and nothing of it is
-held in memory while it is made but what the rules need.
+Parts stand once each, compressed with a dictionary of their own, for they are small and alike; a slice is a list of
+numbers of parts, and a negative number is a stub. So the file grows with the project, not with the number of its edges,
+and nothing of it is held in memory while it is made but what the cut needs.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import sqlite3
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,9 +21,17 @@ import msgspec
 from dbt_af_k8s import __version__
 from dbt_af_k8s.dbt.slices import cut
 from dbt_af_k8s.dbt.slices.evidence import Gathering
-from dbt_af_k8s.dbt.slices.manifest_json import Document, Entry, read_document, read_entry, read_macro
+from dbt_af_k8s.dbt.slices.manifest_json import (
+    Document,
+    Entry,
+    Known,
+    read_document,
+    read_entry,
+    read_known,
+    read_macro,
+)
 from dbt_af_k8s.dbt.slices.safety import Finding
-from dbt_af_k8s.dbt.slices.values import FORMAT, KNOWN_DBT, SliceHeader, SliceSummary, minor_version
+from dbt_af_k8s.dbt.slices.values import FORMAT, KNOWN_DBT, FileMark, SliceHeader, SliceSummary, minor_version
 from dbt_af_k8s.errors import DbtAfK8sError
 
 #: Ending of a store's file name.
@@ -38,7 +46,8 @@ _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE about (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE part (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE mark (id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime_ns INTEGER, sha256 BLOB);
 CREATE TABLE slice (unique_id TEXT PRIMARY KEY, parts TEXT, files TEXT, because TEXT) WITHOUT ROWID;
 """
 
@@ -62,14 +71,18 @@ def make_slices(data: bytes, project_dir: Path, folder: Path) -> SliceSummary:
 class _Maker:
     def __init__(self, data: bytes, project_dir: Path) -> None:
         self._document = _judged(read_document(data))
+        self._groups = (self._document.nodes, self._document.sources, self._document.functions)
         about = self._document.metadata
-        self._entries: dict[str, Entry] = {}
-        for group in (self._document.nodes, self._document.sources, self._document.functions):
+        self._entries: dict[str, Known] = {}
+        for group in self._groups:
             for unique_id, raw in group.items():
-                self._entries[unique_id] = read_entry(raw)
+                self._entries[unique_id] = read_known(raw)
+        self._numbers = {unique_id: number for number, unique_id in enumerate(sorted(self._entries), 1)}
+        self._marks: dict[FileMark, int] = {}
         self._operations = sorted(key for key, entry in self._entries.items() if entry.resource_type == "operation")
         self._gathering = Gathering(
             self._entries,
+            self._read,
             map(read_macro, self._document.macros.values()),
             project_dir,
             name=about.project_name or "",
@@ -83,6 +96,9 @@ class _Maker:
             manifest_sha256=hashlib.sha256(data).hexdigest(),
             files=self._gathering.shared_marks(),
         )
+
+    def _read(self, unique_id: str) -> Entry:
+        return read_entry(next(group[unique_id] for group in self._groups if unique_id in group))
 
     def write(self, folder: Path) -> SliceSummary:
         rows = list(self._rows(self._gathering.findings()))
@@ -111,11 +127,16 @@ class _Maker:
     def _fill(self, path: Path, rows: list[tuple[str, str | None, str | None, str | None]]) -> None:
         dictionary = b"".join(cut.full(raw) for raw in self._samples())[-_DICTIONARY:]
         about = {"header": json.dumps({"format": FORMAT, **asdict(self._header)}).encode(), "dictionary": dictionary}
+        about["stub"] = json.dumps({"fields": cut.STUB_FIELDS, "rest": cut.STUB_REST}).encode()
         with sqlite3.connect(path) as store:
             store.executescript(_SCHEMA)
             store.executemany("INSERT INTO about VALUES (?, ?)", about.items())
             store.execute("INSERT INTO about VALUES ('shared', ?)", (zlib.compress(self._shared(), _LEVEL),))
             store.executemany("INSERT INTO part VALUES (?, ?)", self._parts(dictionary))
+            marks = (
+                (n, mark.path, mark.size, mark.mtime_ns, bytes.fromhex(mark.sha256)) for mark, n in self._marks.items()
+            )
+            store.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?)", marks)
             store.executemany("INSERT INTO slice VALUES (?, ?, ?, ?)", rows)
         store.close()
 
@@ -141,18 +162,20 @@ class _Maker:
                 "metadata": metadata | ({} if about.quoting is None else {"quoting": about.quoting}),
                 "macros": macros,
                 "groups": document.groups,
-                "parts": [_part_name(key, is_full) for key, is_full in parts.items()],
+                "parts": self._part_numbers(parts),
             }
         )
 
-    def _parts(self, dictionary: bytes) -> Iterator[tuple[str, bytes]]:
-        document = self._document
-        for group in (document.nodes, document.sources, document.functions):
+    def _parts(self, dictionary: bytes) -> Iterator[tuple[int, bytes]]:
+        for group in self._groups:
             for key, raw in group.items():
-                yield _part_name(key, is_full=True), _squeezed(cut.full(raw), dictionary)
-        for key, raw in document.nodes.items():
-            if self._entries[key].resource_type in ("model", "seed", "snapshot"):
-                yield _part_name(key, is_full=False), _squeezed(cut.stub(raw), dictionary)
+                yield self._numbers[key], _squeezed(cut.full(raw), dictionary)
+
+    def _part_numbers(self, parts: Mapping[str, bool]) -> list[int]:
+        return [self._numbers[key] if is_full else -self._numbers[key] for key, is_full in parts.items()]
+
+    def _mark_numbers(self, marks: Iterable[FileMark]) -> list[int]:
+        return [self._marks.setdefault(mark, len(self._marks) + 1) for mark in marks]
 
     def _rows(self, findings: Mapping[str, Finding]) -> Iterator[tuple[str, str | None, str | None, str | None]]:
         for unique_id in sorted(self._entries):
@@ -167,8 +190,7 @@ class _Maker:
             because = _why_refused(unique_id, parts, findings)
             if because is None:
                 marks = self._gathering.marks_of(key for key, is_full in parts.items() if is_full)
-                names = [_part_name(key, is_full) for key, is_full in parts.items()]
-                yield unique_id, json.dumps(names), json.dumps([asdict(mark) for mark in marks]), None
+                yield unique_id, _listed(self._part_numbers(parts)), _listed(self._mark_numbers(marks)), None
             else:
                 yield unique_id, None, None, because
 
@@ -193,8 +215,8 @@ def _why_refused(unique_id: str, parts: Mapping[str, bool], findings: Mapping[st
     return None
 
 
-def _part_name(unique_id: str, is_full: bool) -> str:
-    return unique_id if is_full else f"stub {unique_id}"
+def _listed(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
 
 
 def _squeezed(data: bytes, dictionary: bytes) -> bytes:

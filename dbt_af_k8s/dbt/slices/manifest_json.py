@@ -37,19 +37,29 @@ class Hook(msgspec.Struct, frozen=True):
     sql: str = ""
 
 
-class NodeConfig(msgspec.Struct, frozen=True):
-    """`config` of a node, as far as the rules look at it."""
+class Materialized(msgspec.Struct, frozen=True, gc=False):
+    """`config` of a node, as far as the cut looks at it."""
 
     materialized: str | None = None
+
+
+class NodeConfig(Materialized, frozen=True):
+    """`config` of a node, as far as the rules look at it."""
+
     pre_hook: list[Hook] = msgspec.field(default_factory=list, name="pre-hook")
     post_hook: list[Hook] = msgspec.field(default_factory=list, name="post-hook")
 
 
-class DependsOn(msgspec.Struct, frozen=True):
-    """`depends_on` of a node or a macro."""
+class Parents(msgspec.Struct, frozen=True):
+    """`depends_on` of a node, as far as the cut looks at it."""
+
+    nodes: list[str] = msgspec.field(default_factory=list)
+
+
+class DependsOn(Parents, frozen=True):
+    """`depends_on` of a node."""
 
     macros: list[str] = msgspec.field(default_factory=list)
-    nodes: list[str] = msgspec.field(default_factory=list)
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -60,16 +70,28 @@ class Ref(msgspec.Struct, frozen=True):
     version: str | float | None = None
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """A node or source, as far as the rules look at it."""
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A node or source, as far as the cut looks at it: what is held of all of them at once."""
 
     unique_id: str
     resource_type: str
     package_name: str
-    name: str
     original_file_path: str
-    fqn: list[str] = msgspec.field(default_factory=list)
     patch_path: str | None = None
+    config: Materialized = msgspec.field(default_factory=Materialized)
+    depends_on: Parents = msgspec.field(default_factory=Parents)
+
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether it has no relation and is written into its children."""
+        return self.resource_type == "model" and self.config.materialized == "ephemeral"
+
+
+class Entry(Known, frozen=True, kw_only=True):
+    """A node or source, as far as the rules look at it: read when its turn comes, and let go."""
+
+    name: str
+    fqn: list[str] = msgspec.field(default_factory=list)
     raw_code: str = ""
     language: str | None = None
     config: NodeConfig = msgspec.field(default_factory=NodeConfig)
@@ -80,11 +102,6 @@ class Entry(msgspec.Struct, frozen=True):
     source_name: str | None = None
     #: Of a generic test: `models.orders`, the entry of the YAML file that it was written in.
     file_key_name: str | None = None
-
-    @property
-    def is_ephemeral(self) -> bool:
-        """Whether it has no relation and is written into its children."""
-        return self.resource_type == "model" and self.config.materialized == "ephemeral"
 
     @property
     def hooks(self) -> tuple[str, ...]:
@@ -105,6 +122,11 @@ class MacroEntry(msgspec.Struct, frozen=True):
 def read_document(data: bytes) -> Document:
     """The manifest of these bytes. Raises `ValueError` for what is none, or one that dbt 1.7 or older wrote."""
     return msgspec.json.decode(data, type=Document)
+
+
+def read_known(raw: msgspec.Raw) -> Known:
+    """One node, source or function. Raises `ValueError` where a field is not what dbt writes."""
+    return msgspec.json.decode(raw, type=Known)
 
 
 def read_entry(raw: msgspec.Raw) -> Entry:

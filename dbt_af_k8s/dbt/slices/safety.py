@@ -19,8 +19,8 @@ class Evidence:
     folders: frozenset[str]
     #: Early texts of the models' YAML files, by `package://path`.
     files: Mapping[str, EarlyEntries]
-    #: unique_id -> why what the manifest says of a node does not fit its file, for those nodes.
-    stale: Mapping[str, str]
+    #: Why what the manifest says of the node, or of all nodes, does not fit the files, or None.
+    stale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,7 @@ def refs_may_differ(entry: Entry, evidence: Evidence) -> Finding | None:
 
 def file_differs(entry: Entry, evidence: Evidence) -> Finding | None:
     """The manifest is older than the file, or the file is not here."""
-    why = evidence.stale.get(entry.unique_id)
-    return None if why is None else Finding(why)
+    return None if evidence.stale is None else Finding(evidence.stale)
 
 
 #: First match wins.

@@ -41,10 +41,15 @@ def find_slices(store: Path, unique_ids: Sequence[str]) -> FoundSlices | NoSlice
                 files, because = row
                 if because is not None:
                     return NoSlice(f"{unique_id} has none: {because}")
-                marks += (FileMark(**mark) for mark in json.loads(files))
+                marks += (_mark(opened, number) for number in files.split())
     except (sqlite3.Error, ValueError, TypeError, KeyError) as reason:
         return NoSlice(f"{store.name} cannot be read: {reason}")
     return FoundSlices(header, tuple(dict.fromkeys(marks)))
+
+
+def _mark(opened: sqlite3.Connection, number: str) -> FileMark:
+    row = opened.execute("SELECT path, size, mtime_ns, lower(hex(sha256)) FROM mark WHERE id = ?", (number,)).fetchone()
+    return FileMark(*row)
 
 
 def _header(opened: sqlite3.Connection) -> SliceHeader | None:

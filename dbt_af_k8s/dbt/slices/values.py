@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 #: Goes up when older stores cannot be read any more.
-FORMAT = 1
+FORMAT = 2
 #: Verbs of `DbtInvocation` that run from a slice; they select nodes by name and read nothing else of the project.
 SLICED_VERBS = frozenset({"run", "seed", "snapshot", "test", "build", "freshness"})
 #: Minor versions of dbt whose `Manifest.from_dict` takes our cut. Others read the same JSON in other ways.
