@@ -62,13 +62,14 @@ class ScriptPodManager(PodManager):
     def copy_log(self, pod: Any, container: str, log: Any) -> None:
         """Copy what a container has written into the task's log."""
         try:
-            text = self._client.read_namespaced_pod_log(
-                name=pod.metadata.name, namespace=pod.metadata.namespace, container=container
+            # As bytes: the client (36.0) makes `b'...'` of a log that it reads itself.
+            answer = self._client.read_namespaced_pod_log(
+                name=pod.metadata.name, namespace=pod.metadata.namespace, container=container, _preload_content=False
             )
         except ApiException as refused:
             log.warning("The log of container %s cannot be read: %s", container, one_line(refused)[2])
             return
-        for line in str(text).splitlines():
+        for line in answer.data.decode("utf-8", "replace").splitlines():
             log.info("[%s] %s", container, line)
 
     @staticmethod

@@ -162,7 +162,7 @@ class DbtPodOperator(KubernetesPodOperator):
 
     def get_or_create_pod(self, pod_request_obj: Any, context: Any) -> Any:
         """The pod, with its ConfigMap where the target wants one; an adopted pod that has none yet gets it now."""
-        pod = super().get_or_create_pod(pod_request_obj, context)
+        pod = self._ended_alone(pod_request_obj, context) or super().get_or_create_pod(pod_request_obj, context)
         if self._killed:
             # The task was told to end while the pod was being made.
             self.pod_manager.try_to_delete(pod)
@@ -174,6 +174,17 @@ class DbtPodOperator(KubernetesPodOperator):
             if body is not None:
                 self.pod_manager.make_config_map(body)
         return pod
+
+    def _ended_alone(self, pod_request_obj: Any, context: Any) -> Any:
+        """The pod of a try that was cut off, where it has ended since: its end counts, and no script runs twice for it.
+
+        Airflow's own would delete it and make another. What an earlier try has judged is not found any more.
+        """
+        pod = self.find_pod(pod_request_obj.metadata.namespace, context=context)
+        if pod is None or pod.metadata.deletion_timestamp or pod.status is None:
+            return None
+        has_ended = pod.status.phase in ("Succeeded", "Failed") and pod.status.reason != "Evicted"
+        return pod if has_ended else None
 
     def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Any = None) -> None:
         """See what the pod says of its end, before it is deleted."""
