@@ -154,6 +154,36 @@ def job_target_page() -> str:
     return f"{_MADE}{_JOB_TARGET_HEAD}\n{keys_reference(JobTargetWritten)}"
 
 
+def kubernetes_target_page() -> str:
+    """`reference/kubernetes-target.md`."""
+    from dbt_af_k8s.config.schema import keys_reference
+    from dbt_af_k8s.pods.written import TargetWritten
+
+    return f"{_MADE}{_KUBERNETES_TARGET_HEAD}\n{keys_reference(TargetWritten)}"
+
+
+def venv_target_page() -> str:
+    """`reference/venv-target.md`."""
+    from dbt_af_k8s.config.schema import keys_reference
+    from dbt_af_k8s.pods.venv import VenvWritten
+
+    return f"{_MADE}{_VENV_TARGET_HEAD}\n{keys_reference(VenvWritten)}"
+
+
+_KUBERNETES_TARGET_HEAD = """\
+# The target `kubernetes`
+
+The keys of a target of type `kubernetes` in profiles.yml. A node has the same keys, but `type` and `schema`, in
+`meta.kubernetes`: mappings add to the target's key by key, volumes, containers and `pod` by their names, everything
+else replaces, and a null removes. Quantities are Kubernetes' own: `500m` cores, `1Gi` bytes. How they are
+used is told in [Run a Python script in a pod](../how-to/run-a-script-in-a-pod.md).
+"""
+_VENV_TARGET_HEAD = """\
+# The target `venv`
+
+The keys of a target of type `venv` in profiles.yml; see
+[Run a Python script in a pod](../how-to/run-a-script-in-a-pod.md#in-a-python-environment-on-the-worker).
+"""
 _JOB_TARGET_HEAD = """\
 # The target `kubernetes_job`
 
@@ -170,6 +200,8 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/settings.schema.json": schema_file,
     "reference/node-settings.md": node_settings_page,
     "reference/one-time-jobs.md": one_time_jobs_page,
+    "reference/kubernetes-target.md": kubernetes_target_page,
+    "reference/venv-target.md": venv_target_page,
     "reference/kubernetes-job-target.md": job_target_page,
     "reference/command-line.md": command_line_page,
     "reference/issue-codes.md": issue_codes_page,

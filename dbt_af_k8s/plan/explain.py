@@ -104,9 +104,27 @@ def _window(task: TaskPlan) -> tuple[Because, ...]:
     return (Because("enabled", f"{when} UTC", f"{keys} of the node: runs outside are skipped"),)
 
 
+def _script(task: TaskPlan) -> tuple[Because, ...]:
+    """What the pod or the environment of a script is made of, in a few words."""
+    if task.pod is not None:
+        target = task.pod.target
+        limits = ", ".join(f"{key} {amount}" for key, amount in target.limits.items()) or "no limits"
+        where = f"target `{target.name}` and the node's `kubernetes`"
+        return (
+            Because("image", target.image, where),
+            Because("namespace", target.namespace or "that of the connection, else Airflow's", where),
+            Because("resources", limits, where),
+            Because("script from", target.script_from, where),
+        )
+    if task.venv is not None:
+        found = ", ".join(task.venv.target.requirements) or "none"
+        return (Because("requirements", found, f"target `{task.venv.target.name}`"),)
+    return ()
+
+
 def _around(build: Build, key: str, dag: DagPlan, task: TaskPlan) -> tuple[Because, ...]:
     tasks = {other.task_id: other for other in dag.tasks}
-    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node"), *_window(task)]
+    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node"), *_window(task), *_script(task)]
     for upstream in task.upstream:
         other = tasks[upstream]
         if other.waits_for is not None:

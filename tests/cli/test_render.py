@@ -72,3 +72,12 @@ def test_what_cannot_be_rendered_is_told(scripts: Shop, argv: tuple[str, ...], t
     result = scripts.run("render", *argv)
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in " ".join(result.stderr.split())
+
+
+def test_explain_tells_what_a_script_runs_in(scripts: Shop) -> None:
+    (pod,) = scripts.json("explain", "export")["nodes"]
+    told = {reason["what"]: reason["value"] for reason in pod["reasons"]}
+    assert (told["runner"], told["image"], told["namespace"]) == ("kubernetes", "shop/etl:1", "etl")
+    assert told["script from"] == "config_map"
+    (venv,) = scripts.json("explain", "local")["nodes"]
+    assert {"what": "requirements", "value": "none", "rule": "target `env`"} in venv["reasons"]
