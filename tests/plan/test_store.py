@@ -96,6 +96,7 @@ def test_a_worker_reads_one_file(shop: Path) -> None:
         ("dbt_project.yml", "name: shop\nversion: '2.0'\nprofile: shop\n"),
         ("profiles.yml", PROFILES + "\n# changed\n"),
         ("dbt_af_k8s.yml", "dags: {prefix: x_}\n"),
+        ("dbt_af_k8s_run_times.json", '{"version": 1, "nodes": {}}'),
     ],
 )
 def test_a_changed_or_new_file_makes_it_stale(shop: Path, name: str, text: str) -> None:
