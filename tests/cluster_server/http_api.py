@@ -3,34 +3,21 @@
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from aiohttp import web
 from cluster_server.access import Access
 from cluster_server.answers import Refused
 from cluster_server.asked import Asked, asked_for
 from cluster_server.deletion import delete
+from cluster_server.discovery import VERSION, described
 from cluster_server.faults import Faults, RequestFault
-from cluster_server.kinds import ACCOUNT, KINDS, POD, resource_list
+from cluster_server.kinds import ACCOUNT, POD
 from cluster_server.kubelet import Kubelet
 from cluster_server.objects_api import LARGEST, Objects, read_json
 from cluster_server.pods_api import run_command, send_log
 from cluster_server.store import Store
 from cluster_server.watches import watch
-from kubernetes_schemas import NEWEST
 
-_MAJOR, _MINOR = NEWEST.split(".")
-VERSION = {
-    "major": _MAJOR,
-    "minor": _MINOR,
-    "gitVersion": f"v{NEWEST}.0+stand-in",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "2026-01-01T00:00:00Z",
-    "goVersion": "none",
-    "compiler": "none",
-    "platform": "linux/amd64",
-}
 _OPEN = ("/version", "/healthz", "/readyz", "/livez")
 
 
@@ -60,10 +47,16 @@ class Api:
         path = request.path.rstrip("/")
         if path in _OPEN:
             return web.json_response(VERSION) if path == "/version" else web.Response(text="ok")
+        if "protobuf" in request.headers.get("Content-Type", ""):
+            raise Refused(
+                415, "the body of the request was in an unknown format - accepted media types include: application/json"
+            )
         user = self._access.user(request.headers.get("Authorization"))
         special = self._special(request.method, path)
         if special is not None:
             return await special(request, user)
+        if request.method == "GET" and (found := described(path)) is not None:
+            return web.json_response(found)
         asked = asked_for(request.method, path, request.query)
         name = asked.name or _name_in(await request.read())
         self.requests.append((asked.fault_verb, asked.kind.plural, name))
@@ -120,10 +113,6 @@ class Api:
     def _special(self, method: str, path: str) -> Callable[[web.Request, str], Awaitable[web.Response]] | None:
         if method == "POST" and path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
             return self._review
-        if method == "GET" and path.count("/") <= 3 and path.split("/")[1:2] in (["api"], ["apis"]):
-            parts = [part for part in path.split("/") if part]
-            if parts[0] == "apis" or len(parts) <= 2:
-                return self._discover
         return None
 
     async def _review(self, request: web.Request, user: str) -> web.Response:
@@ -142,24 +131,6 @@ class Api:
         )
         return web.json_response({**review, "status": {"allowed": allowed}}, status=201)
 
-    async def _discover(self, request: web.Request, user: str) -> web.Response:
-        parts = [part for part in request.path.split("/") if part]
-        groups = sorted({kind.group for kind in KINDS if kind.group})
-        answer: Any
-        if parts == ["api"]:
-            answer = {"kind": "APIVersions", "versions": ["v1"]}
-        elif parts == ["apis"]:
-            answer = {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name) for name in groups]}
-        elif parts[0] == "api":
-            answer = resource_list("", parts[1])
-        elif len(parts) == 2:
-            answer = {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1])} if parts[1] in groups else None
-        else:
-            answer = resource_list(parts[1], parts[2])
-        if answer is None:
-            raise Refused(404, "the server could not find the requested resource")
-        return web.Response(text=json.dumps(answer), content_type="application/json")
-
 
 def _name_in(body: bytes) -> str:
     """The name that a new object asks for, or how its name is to begin."""
@@ -168,8 +139,3 @@ def _name_in(body: bytes) -> str:
         return str(metadata.get("name") or metadata.get("generateName") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return ""
-
-
-def _group(name: str) -> dict[str, Any]:
-    version = {"groupVersion": f"{name}/v1", "version": "v1"}
-    return {"name": name, "versions": [version], "preferredVersion": version}

@@ -15,6 +15,7 @@ class Kind:
     version: str = "v1"
     namespaced: bool = True
     subresources: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -26,16 +27,16 @@ class Kind:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-POD = Kind("Pod", "pods", subresources=("status", "log", "exec", "eviction"))
+POD = Kind("Pod", "pods", subresources=("status", "log", "exec", "eviction"), short=("po",))
 JOB = Kind("Job", "jobs", "batch", subresources=("status",))
-EVENT = Kind("Event", "events")
-CONFIG_MAP = Kind("ConfigMap", "configmaps")
+EVENT = Kind("Event", "events", short=("ev",))
+CONFIG_MAP = Kind("ConfigMap", "configmaps", short=("cm",))
 SECRET = Kind("Secret", "secrets")
-CLAIM = Kind("PersistentVolumeClaim", "persistentvolumeclaims", subresources=("status",))
-ACCOUNT = Kind("ServiceAccount", "serviceaccounts", subresources=("token",))
-QUOTA = Kind("ResourceQuota", "resourcequotas", subresources=("status",))
-NAMESPACE = Kind("Namespace", "namespaces", namespaced=False, subresources=("status",))
-NODE = Kind("Node", "nodes", namespaced=False, subresources=("status",))
+CLAIM = Kind("PersistentVolumeClaim", "persistentvolumeclaims", subresources=("status",), short=("pvc",))
+ACCOUNT = Kind("ServiceAccount", "serviceaccounts", subresources=("token",), short=("sa",))
+QUOTA = Kind("ResourceQuota", "resourcequotas", subresources=("status",), short=("quota",))
+NAMESPACE = Kind("Namespace", "namespaces", namespaced=False, subresources=("status",), short=("ns",))
+NODE = Kind("Node", "nodes", namespaced=False, subresources=("status",), short=("no",))
 ROLE = Kind("Role", "roles", "rbac.authorization.k8s.io")
 ROLE_BINDING = Kind("RoleBinding", "rolebindings", "rbac.authorization.k8s.io")
 CLUSTER_ROLE = Kind("ClusterRole", "clusterroles", "rbac.authorization.k8s.io", namespaced=False)
@@ -85,7 +86,13 @@ def resource_list(group: str, version: str) -> dict[str, object] | None:
     resources: list[dict[str, object]] = []
     for kind in here:
         common = {"singularName": kind.name.lower(), "namespaced": kind.namespaced, "kind": kind.name}
-        resources.append({"name": kind.plural, "verbs": list(VERBS), **common})
+        whole = {
+            "name": kind.plural,
+            "verbs": list(VERBS),
+            "shortNames": list(kind.short),
+            "categories": ["all"] if kind in (POD, JOB) else [],
+        }
+        resources.append({**whole, **common})
         resources.extend({"name": f"{kind.plural}/{sub}", "verbs": ["get"], **common} for sub in kind.subresources)
     return {
         "kind": "APIResourceList",

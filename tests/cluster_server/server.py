@@ -29,8 +29,9 @@ from cluster_server.access import Access
 from cluster_server.certificate import Certificate, make_certificate
 from cluster_server.claims import bind_claims, count_quotas
 from cluster_server.deletion import GarbageCollector
+from cluster_server.discovery import VERSION
 from cluster_server.faults import Faults, LogFault, PodFault, RequestFault
-from cluster_server.http_api import VERSION, Api
+from cluster_server.http_api import Api
 from cluster_server.job_controller import JobController
 from cluster_server.kinds import ACCOUNT, NAMESPACE, NODE, POD, STORAGE_CLASS, Kind
 from cluster_server.kubelet import Image, Kubelet

@@ -60,7 +60,7 @@ def test_a_watch_goes_on_where_another_ended(core: client.CoreV1Api, kubernetes:
 
 def test_bookmarks_tell_how_far_a_watch_has_come(stand_in: Cluster, core: client.CoreV1Api, kubernetes: Place) -> None:
     reading = watch.Watch()
-    options: dict[str, Any] = {"allow_watch_bookmarks": True, "timeout_seconds": 2}
+    options: dict[str, Any] = {"allow_watch_bookmarks": True, "timeout_seconds": 2, "label_selector": "no=such"}
     seen = [event["type"] for event in reading.stream(core.list_namespaced_secret, kubernetes.namespace, **options)]
     assert set(seen) == {"BOOKMARK"}
     assert int(reading.resource_version) > 0
