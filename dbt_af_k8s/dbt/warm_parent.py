@@ -146,7 +146,9 @@ class WarmDbt:
 
     def _listen(self, answers: IO[bytes]) -> None:
         for line in answers:
-            answer = json.loads(line)
+            answer = _read(line)
+            if answer is None:
+                continue
             if answer["is"] == "ready":
                 self._ready.set()
                 continue
@@ -265,6 +267,15 @@ def _ended(answers: "queue.SimpleQueue[dict[str, Any]]") -> int | None:
     if answer["is"] == "lost":
         raise WarmLostError("The process that has dbt imported ended, and the invocation with it.")
     return int(answer["code"]) if answer["is"] == "ended" else None
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """An answer; None for what is none, as a Python that is no Python may write."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) and "is" in answer else None
 
 
 def _start_json(start: Start) -> dict[str, Any] | None:

@@ -178,14 +178,17 @@ class Workers:
         """Claim under the lock: what is claimed is among `_running` before anybody can look."""
         try:
             run = self._store.claim(self._owner, self._lease)
-            if run is None:
-                return None
-            project = self._projects.find(run.request.project)
         except DatabaseError as reason:
             LOG.warning("queue out of reach", extra={"reason": str(reason)})
             return None
+        if run is None:
+            return None
+        try:
+            project = self._projects.find(run.request.project)
+        except DatabaseError:
+            project = None
         if project is None:
-            self._finish(run, Ending(State.INTERNAL_ERROR, "NotAllowed", "Its project is not the server's any more."))
+            self._finish(run, Ending(State.INTERNAL_ERROR, "NotAllowed", "Its project is not there any more."))
             return None
         command = check_command(run.request.command, command_limits(self._config, project))
         if isinstance(command, tuple):

@@ -2,6 +2,10 @@
 
 import base64
 import json
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,6 +55,10 @@ def test_any_selection_starts_from_the_saved_parse(server: ServerProcess) -> Non
     assert (run["state"], run["start"]) == ("SUCCESS", "parse"), run
     messages = [json.loads(line)["info"]["msg"] for line in log_of(server, "parse-1", 300).splitlines()]
     assert "Größe 😀" in messages
+    results, manifest = (
+        server.get(f"/runs/parse-1/artifacts/{name}.json").json["metadata"] for name in ("run_results", "manifest")
+    )
+    assert results["invocation_id"] == manifest["invocation_id"]
 
 
 def test_vars_that_a_slice_cannot_take_mean_a_parse_of_their_own(server: ServerProcess) -> None:
@@ -220,6 +228,28 @@ def test_wrong_requests(server: ServerProcess, body: dict[str, Any], said: str) 
 
 def test_a_request_that_is_too_large(server: ServerProcess) -> None:
     assert server.post("/invocations", {"command": ["run", "x" * 300_000]}).status == 413
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the process in /proc")
+def test_a_warm_process_that_is_lost_takes_its_invocation_with_it_and_comes_back(server: ServerProcess) -> None:
+    server.invoke("lost", "run", "--select", term("sleeper"), "--vars", '{"seconds": 15}')
+    server.wait("lost", "STARTED")
+    server.invoke("next", "run", "--select", term("counted"), "--vars", '{"id": "next"}')
+    server.ended("next")
+    folder = Path(f"/proc/{server.process.pid}/task")
+    children = {int(pid) for path in folder.glob("*/children") for pid in path.read_text().split()}
+    (warm,) = (pid for pid in children if b"warm.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    # A process of several threads cannot be forked safely.
+    assert len(list(Path(f"/proc/{warm}/task").iterdir())) == 1
+    os.kill(warm, signal.SIGKILL)
+    run = server.ended("lost")
+    assert (run["state"], run["exc_type"]) == ("INTERNAL_ERROR", "WarmLost")
+    server.invoke("after", "run", "--select", term("counted"), "--vars", '{"id": "after"}')
+    assert server.ended("after")["state"] == "SUCCESS"
+    deadline = time.monotonic() + 120
+    while server.get("/projects/desk").json["problem"] is not None or not server.get("/projects/desk").json["is_warm"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_no_secret_is_anywhere(server: ServerProcess) -> None:
