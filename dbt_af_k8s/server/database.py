@@ -21,9 +21,11 @@ _SQLITE_WAIT = 30.0
 #: Any number: the lock that submitting replicas take, so that the length of the queue is exact.
 _SUBMIT_LOCK = 6_204_518
 _SCHEMA_LOCK = 6_204_519
-#: Seconds after which PostgreSQL gives up a connection attempt, and then a statement.
-_CONNECT_SECONDS = 10
-_STATEMENT_MS = 60_000
+#: Seconds after which a connection attempt is given up, and milliseconds after which PostgreSQL gives up a statement,
+#: and after which a connection counts as dead when nothing of what was sent is acknowledged. A lease must outlive them.
+_CONNECT_SECONDS = 4
+_STATEMENT_MS = 30_000
+_UNHEARD_MS = 4_000
 
 
 class DatabaseError(DbtAfK8sError):
@@ -186,7 +188,9 @@ class PostgresDatabase:
 
     def _connect(self) -> Any:
         options = f"-c statement_timeout={_STATEMENT_MS} -c client_min_messages=warning"
-        return self._psycopg2.connect(self._address, connect_timeout=_CONNECT_SECONDS, options=options)
+        return self._psycopg2.connect(
+            self._address, connect_timeout=_CONNECT_SECONDS, tcp_user_timeout=_UNHEARD_MS, options=options
+        )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Cursor]:
@@ -200,6 +204,9 @@ class PostgresDatabase:
         except self._psycopg2.Error as reason:
             if connection is not None:
                 connection.close()
+            if isinstance(reason, self._psycopg2.OperationalError | self._psycopg2.InterfaceError):
+                # Where one is broken, so are most likely all.
+                self.close()
             raise DatabaseError(f"PostgreSQL says: {_first_line(reason)}") from None
         except BaseException:
             if connection is not None:

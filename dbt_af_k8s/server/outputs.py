@@ -15,6 +15,8 @@ _PART_BYTES = 64 * 1024
 _PART_SECONDS = 0.5
 #: How often the end of a log is tried, once a second, while the database is out of reach.
 _LAST_TRIES = 10
+#: After a failure nothing is written for so long, in seconds.
+_PAUSE_SECONDS = 10.0
 #: Of a log that is too long, this share of the limit is kept for its end.
 _TAIL_SHARE = 8
 #: Names of dbt's artefacts that are kept.
@@ -145,7 +147,8 @@ class LogWriter:
             self._dropped += gone
 
     def _write_if_due(self) -> None:
-        if self._part_bytes >= _PART_BYTES or time.monotonic() - self._since >= _PART_SECONDS:
+        waited = time.monotonic() - self._since
+        if waited >= _PART_SECONDS or (waited >= 0 and self._part_bytes >= _PART_BYTES):
             self._write()
 
     def _write(self) -> None:
@@ -155,7 +158,8 @@ class LogWriter:
             try:
                 self._outputs.append_log(self._task_id, self._written, data)
             except DatabaseError:
-                # It is kept, and written when the database is back.
+                # It is kept, and written when the database is back. Whoever reads dbt's output cannot wait for that.
+                self._since = time.monotonic() + _PAUSE_SECONDS
                 return
             self._written += len(data)
             self._part.clear()

@@ -48,7 +48,7 @@ class StateSection(Section):
         default=30 * 86_400,
         description="How long ended invocations are kept, with log and artefacts. Then their task ids are new again.",
     )
-    lease: Annotated[Span, Field(ge=2)] = Field(
+    lease: Annotated[Span, Field(ge=15)] = Field(
         default=30,
         description="PostgreSQL: after how long without a sign of life a replica's invocations are INTERNAL_ERROR.",
     )

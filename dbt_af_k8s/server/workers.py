@@ -24,7 +24,7 @@ _POLL_EVERY = 1.0
 #: How often old invocations are forgotten, in seconds.
 _FORGET_EVERY = 600.0
 #: An invocation is ended when the database has been out of reach for this share of the lease.
-_FENCE_SHARE = 0.6
+_FENCE_SHARE = 0.4
 
 
 def command_limits(config: ServerConfig, project: Project) -> CommandLimits:
@@ -60,6 +60,7 @@ class Workers:
         self._retired: list[WarmProject] = []
         self._running: dict[str, Invocation] = {}
         self._condition = threading.Condition()
+        self._renewed = time.monotonic()
         self._is_draining = False
         self._is_closing = threading.Event()
         self._is_prepared = threading.Event()
@@ -90,6 +91,8 @@ class Workers:
             self._thread(self._prepare, "prepare")
             self._thread(self._keep_house, "housekeeper")
             self._thread(self._refresh, "refresher")
+            if self._is_shared:
+                self._thread(self._fence, "fence")
             for number in range(self._config.limits.concurrency):
                 self._thread(self._work, f"worker {number}")
 
@@ -253,7 +256,7 @@ class Workers:
                     invocation.tick()
                 if now - renewed >= min(self._lease / 4, 5):
                     self._store.renew(self._owner, sorted(running), self._lease)
-                    renewed = now
+                    renewed = self._renewed = now
                     for task_id in self._store.end_lost(self._owner) if self._is_shared else ():
                         LOG.warning("invocation was lost", extra={"task_id": task_id})
                 for task_id in self._store.aborted_of(self._owner) if running else ():
@@ -263,9 +266,14 @@ class Workers:
                     forgotten = now
             except DatabaseError as reason:
                 LOG.warning("database out of reach", extra={"reason": str(reason)})
-                if self._is_shared and now - renewed > self._lease * _FENCE_SHARE:
-                    for invocation in running.values():
-                        invocation.stop(StopReason.LEASE)
+
+    def _fence(self) -> None:
+        """End what runs before another replica takes it for lost. A lost database may block the other threads."""
+        while not self._is_closing.wait(_KEEP_EVERY):
+            if time.monotonic() - self._renewed > self._lease * _FENCE_SHARE:
+                # Without the lock: who holds it may be waiting for the database.
+                for invocation in self._running.copy().values():
+                    invocation.stop(StopReason.LEASE)
 
     def _refresh(self) -> None:
         """Prepare projects anew that have changed. Its own thread, for a parse takes long."""

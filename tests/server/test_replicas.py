@@ -63,7 +63,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_replicas_share_the_work_and_one_that_dies_is_noticed(place: Place, postgres_server: PostgresServer) -> None:
     postgres_server.run("create database replicas")
-    state = {"postgres_variable": "DBT_AF_K8S_SERVER_STATE", "lease": 3}
+    state = {"postgres_variable": "DBT_AF_K8S_SERVER_STATE", "lease": 15}
     address = f"postgresql://{postgres_server.user}@{postgres_server.host}:{postgres_server.port}/replicas"
     settings = {**place.settings, "state": state}
     environment = {"DBT_AF_K8S_SERVER_STATE": address}
