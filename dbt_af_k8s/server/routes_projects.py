@@ -71,6 +71,7 @@ def project_routes(service: Service) -> APIRouter:
             if service.store.page(size=1, after=None, state=state, project=project).runs:
                 raise RefusedError(409, "It has runs that have not ended.")
         service.projects.remove(project)
+        service.workers.drop(project)
         return Response(status_code=204)
 
     @router.get("/projects/{project}/models", responses=answers(404, 409, 422, 503))

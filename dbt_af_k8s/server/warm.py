@@ -41,6 +41,7 @@ class WarmProject:
         self._warm: WarmDbt | None = None
         self._prepared: Prepared | None = None
         self._is_loaded = False
+        self._is_closed = False
         self._is_stale = False
         self._seen: tuple[float, str] | None = None
         self._count = 0
@@ -123,6 +124,7 @@ class WarmProject:
     def close(self) -> None:
         """End the process and remove its files."""
         with self._lock:
+            self._is_closed = True
             warm, self._warm = self._warm, None
         if warm is not None:
             warm.close()
@@ -170,7 +172,7 @@ class WarmProject:
         self._prepared = prepared
         warm = self._warm
         if warm is None:
-            return "the server is stopping"
+            return "it is not needed any more"
         problem = warm.load(prepared.parse, _READY_SECONDS)
         self._is_loaded = problem is None
         return None if problem is None else f"dbt's parse cannot be loaded: {problem}"
@@ -181,8 +183,10 @@ class WarmProject:
         if program is None or python is None:
             return f"{self.project.program} is no script of a Python environment that can be read"
         with self._lock:
-            self._warm = WarmDbt(python, program, self._environment)
-        return None if self._warm.wait(_READY_SECONDS) else "dbt cannot be imported"
+            if self._is_closed:
+                return "it is not needed any more"
+            warm = self._warm = WarmDbt(python, program, self._environment)
+        return None if warm.wait(_READY_SECONDS) else "dbt cannot be imported"
 
 
 def _last(words: list[str]) -> str:

@@ -81,6 +81,13 @@ class Workers:
         with self._condition:
             return self._warm_now(project)
 
+    def drop(self, name: str) -> None:
+        """End the warm side of a project that is no more."""
+        with self._condition:
+            found = self._warm.pop(name, None)
+            if found is not None:
+                self._thread(found.close, f"close {name}")
+
     def start(self) -> None:
         """Bring what was lost to its end, warm the projects up, and begin to work."""
         for task_id in self._store.end_lost(self._owner):

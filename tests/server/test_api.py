@@ -238,6 +238,7 @@ def test_a_warm_process_that_is_lost_takes_its_invocation_with_it_and_comes_back
     server.ended("next")
     folder = Path(f"/proc/{server.process.pid}/task")
     children = {int(pid) for path in folder.glob("*/children") for pid in path.read_text().split()}
+    # One: that of the project which was registered and removed is gone.
     (warm,) = (pid for pid in children if b"warm.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
     # A process of several threads cannot be forked safely.
     assert len(list(Path(f"/proc/{warm}/task").iterdir())) == 1
@@ -250,6 +251,24 @@ def test_a_warm_process_that_is_lost_takes_its_invocation_with_it_and_comes_back
     while server.get("/projects/desk").json["problem"] is not None or not server.get("/projects/desk").json["is_warm"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_changed_project_is_parsed_by_the_invocation_until_the_server_has_parsed_it(
+    server: ServerProcess, desk: Path
+) -> None:
+    before = server.get("/projects/desk").json["manifest_sha256"]
+    (desk / "models" / "added.sql").write_text("{{ config(materialized='view') }} select 1 as a")
+    server.invoke("changed-1", "run", "--exclude", "broken", "sleeper")
+    run = server.ended("changed-1")
+    assert (run["state"], run["start"]) == ("SUCCESS", "import")
+    results = server.get("/runs/changed-1/artifacts/run_results.json").json["results"]
+    assert "model.desk.added" in [row["unique_id"] for row in results]
+    deadline = time.monotonic() + 120
+    while server.get("/projects/desk").json["manifest_sha256"] == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    server.invoke("changed-2", "run", "--exclude", "broken", "sleeper")
+    assert server.ended("changed-2")["start"] == "parse"
 
 
 def test_no_secret_is_anywhere(server: ServerProcess) -> None:
