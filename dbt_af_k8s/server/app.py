@@ -13,7 +13,7 @@ from dbt_af_k8s.server.access import NeedRead, answers
 from dbt_af_k8s.server.bodies import Health, Problem
 from dbt_af_k8s.server.database import DatabaseError
 from dbt_af_k8s.server.metrics import CONTENT_TYPE
-from dbt_af_k8s.server.middleware import BodyTooLargeError, RequestWatch
+from dbt_af_k8s.server.middleware import RequestWatch
 from dbt_af_k8s.server.openapi_text import openapi_html
 from dbt_af_k8s.server.routes_invocations import invocation_routes
 from dbt_af_k8s.server.routes_projects import project_routes
@@ -135,10 +135,6 @@ def _add_problems(app: FastAPI) -> None:
     def out_of_reach(request: Request, reason: DatabaseError) -> JSONResponse:
         LOG.error("database out of reach", extra={"reason": str(reason)})
         return _problem(503, ["The server's database is out of reach."], retry_after=5)
-
-    @app.exception_handler(BodyTooLargeError)
-    def too_large(request: Request, reason: BodyTooLargeError) -> JSONResponse:
-        return _problem(413, ["The request is too large."])
 
     @app.exception_handler(Exception)
     def fault(request: Request, reason: Exception) -> JSONResponse:

@@ -22,10 +22,6 @@ _HEADERS = (
 _QUIET = ("/healthz", "/readyz", "/metrics")
 
 
-class BodyTooLargeError(Exception):
-    """A request's body goes past the limit."""
-
-
 class RequestWatch:
     """The outermost layer of the application."""
 
@@ -41,14 +37,7 @@ class RequestWatch:
             return
         began = time.perf_counter()
         request_id = uuid.uuid4().hex
-        seen = {"status": 500, "bytes": 0}
-
-        async def limited() -> Message:
-            message = await receive()
-            seen["bytes"] += len(message.get("body", b""))
-            if seen["bytes"] > self._most:
-                raise BodyTooLargeError
-            return message
+        seen = {"status": 500}
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,11 +48,11 @@ class RequestWatch:
             await send(message)
 
         try:
-            if _announced(scope) > self._most:
-                raise BodyTooLargeError
-            await self._app(scope, limited, watched)
-        except BodyTooLargeError:
-            await _too_large(self._most)(scope, receive, watched)
+            body = await self._body(scope, receive)
+            if body is None:
+                await _too_large(self._most)(scope, receive, watched)
+            else:
+                await self._app(scope, _replayed(body, receive), watched)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requested(scope["method"], route, seen["status"])
@@ -77,6 +66,31 @@ class RequestWatch:
                     "client": scope.get("caller"),
                 }
                 LOG.info("request", extra=told)
+
+    async def _body(self, scope: Scope, receive: Receive) -> Message | None:
+        """The whole body as one message; None where it goes past the limit, said beforehand or not."""
+        if _announced(scope) > self._most:
+            return None
+        data = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return message
+            data += message.get("body", b"")
+            if len(data) > self._most:
+                return None
+            if not message.get("more_body", False):
+                return {"type": "http.request", "body": bytes(data), "more_body": False}
+
+
+def _replayed(body: Message, receive: Receive) -> Receive:
+    """Gives the body that was read before, and then what comes."""
+    left = [body]
+
+    async def replay() -> Message:
+        return left.pop() if left else await receive()
+
+    return replay
 
 
 def _announced(scope: Scope) -> int:

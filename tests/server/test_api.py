@@ -1,6 +1,7 @@
 """The API over a real server process, real dbt and a real PostgreSQL."""
 
 import base64
+import http.client
 import json
 import os
 import signal
@@ -228,6 +229,13 @@ def test_wrong_requests(server: ServerProcess, body: dict[str, Any], said: str) 
 
 def test_a_request_that_is_too_large(server: ServerProcess) -> None:
     assert server.post("/invocations", {"command": ["run", "x" * 300_000]}).status == 413
+    # In pieces, without a word about how much there will be.
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}
+    pieces = (b"x" * 10_000 for _ in range(27))
+    connection.request("POST", "/invocations", pieces, headers, encode_chunked=True)
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the process in /proc")
