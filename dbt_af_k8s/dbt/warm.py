@@ -1,7 +1,7 @@
 """A dbt that is already imported and has read the project, and forks for each invocation. Runs beside any dbt 1.11.
 
-A script for the Python of whatever environment dbt lives in, so it imports nothing but the standard library, dbt and
-`driver.py` beside it:
+A script for the Python of whatever environment dbt lives in, so it imports nothing but the standard library, dbt,
+and `driver.py` and `warm_dbt.py` beside it:
 
     python warm.py DBT_PROGRAM
 
@@ -41,21 +41,6 @@ _GRACE = 4.0
 _PR_SET_PDEATHSIG = 1
 _HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _CHUNK = 65536
-#: Modules that dbt 1.11 imports only when a command needs them.
-_LATE_IMPORTS = (
-    "dbt.compilation",
-    "dbt.graph.thread_pool",
-    "dbt.task.build",
-    "dbt.task.freshness",
-    "dbt.task.list",
-    "dbt.task.run",
-    "dbt.task.run_operation",
-    "dbt.task.seed",
-    "dbt.task.snapshot",
-    "dbt.task.test",
-    "dbt_common.clients.agate_helper",
-    "sqlparse",
-)
 
 
 def main(program: str) -> NoReturn:
@@ -69,12 +54,12 @@ def main(program: str) -> NoReturn:
     import dbt.cli.main
     import dbt.version
 
-    driver = _driver(here)
+    driver, warm_dbt = _beside(here, "driver"), _beside(here, "warm_dbt")
     try:
-        _warm_up()
+        warm_dbt.warm_up()
     except Exception as reason:  # noqa: BLE001  a dbt that is made otherwise only starts more slowly
         os.write(2, f"dbt is not warmed up: {type(reason).__name__}: {reason}\n".encode())
-    parent = _Parent(answers, program, driver)
+    parent = _Parent(answers, program, driver, warm_dbt)
     parent.answer({"is": "ready", "dbt_version": dbt.version.__version__})
     gc.collect()
     gc.freeze()
@@ -85,10 +70,11 @@ def main(program: str) -> NoReturn:
 class _Parent:
     """The process that forks; one thread, so that a fork copies nothing half done."""
 
-    def __init__(self, answers: int, program: str, driver: Any) -> None:
+    def __init__(self, answers: int, program: str, driver: Any, warm_dbt: Any) -> None:
         self._answers = answers
         self._program = program
         self._driver = driver
+        self._dbt = warm_dbt
         self._children: dict[int, str] = {}
         self._loaded: str | None = None
         self._manifest: Any = None
@@ -140,7 +126,7 @@ class _Parent:
         self._manifest = self._loaded = None
         error = None
         try:
-            self._manifest = _saved_parse(file)
+            self._manifest = self._dbt.saved_parse(file)
             self._loaded = file
         except Exception as reason:  # noqa: BLE001  whatever it is, dbt can do without
             error = f"{type(reason).__name__}: {reason}"
@@ -180,11 +166,11 @@ class _Parent:
         sys.argv = [self._program, *arguments]
         start = order["start"]
         if start is None:
-            self._driver.leave(_invoke(arguments, None))
+            self._driver.leave(self._dbt.invoke(arguments, None))
         elif "file" in start:
             if start["file"] != self._loaded:
                 self._driver.leave(WRONG_PARSE)
-            self._driver.leave(_invoke(arguments, self._manifest))
+            self._driver.leave(self._dbt.invoke(arguments, self._manifest))
         try:
             header, manifest = self._driver.load(start["store"], start["nodes"])
         except self._driver.Refused as reason:
@@ -224,76 +210,14 @@ class _Parent:
         os._exit(0)
 
 
-def _driver(folder: str) -> Any:
-    """The module `driver.py`, from its file: no other module of this folder may be imported by name."""
-    spec = importlib.util.spec_from_file_location("dbt_af_k8s_driver", os.path.join(folder, "driver.py"))  # noqa: PTH118
+def _beside(folder: str, name: str) -> Any:
+    """A module beside this script, from its file: no other module of this folder may be imported by name."""
+    spec = importlib.util.spec_from_file_location(f"dbt_af_k8s_{name}", os.path.join(folder, f"{name}.py"))  # noqa: PTH118
     if spec is None or spec.loader is None:
-        raise ImportError("driver.py is missing")
+        raise ImportError(f"{name}.py is missing")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _saved_parse(file: str) -> Any:
-    """The manifest from the file in which dbt itself keeps a parse; as dbt reads it where no file has changed."""
-    from dbt.contracts.graph.manifest import Manifest
-    from dbt.parser.manifest import extended_mashumuro_decoder
-
-    with open(file, "rb") as stream:  # noqa: PTH123  as in driver.py
-        manifest: Any = Manifest.from_msgpack(stream.read(), decoder=extended_mashumuro_decoder)
-    manifest.build_flat_graph()
-    # What is imported and computed now need not be by each child.
-    from dbt.adapters.factory import load_plugin
-
-    load_plugin(manifest.metadata.adapter_type).json_schema()
-    return manifest
-
-
-def _warm_up() -> None:
-    """Import what dbt imports on its way, and make the schemas by which it checks the project's files."""
-    for name in _LATE_IMPORTS:
-        importlib.import_module(name)
-    from dbt.contracts.project import Configuration, PackageConfig, ProfileConfig, Project, ProjectFlags
-
-    for kind in (Configuration, PackageConfig, ProfileConfig, Project, ProjectFlags):
-        kind.json_schema()
-
-
-def _invoke(arguments: list[str], manifest: Any) -> int:
-    """Run the dbt command, on a manifest or on the project itself; its exit code."""
-    import dbt.cli.requires as requires
-    from dbt.cli.main import cli
-
-    if manifest is not None:
-        _make_own(manifest, requires)
-    code = 0
-    try:
-        cli.main(args=arguments, prog_name="dbt", obj=None if manifest is None else {"manifest": manifest})
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return code
-
-
-def _make_own(manifest: Any, requires: Any) -> None:
-    """Give this child's copy of the manifest what is not to be shared: a lock, and its invocation's id and time.
-
-    The lock is one of processes, so that a child killed with it in hand would stop all others.
-    """
-    from datetime import datetime, timezone
-
-    from dbt.mp_context import get_mp_context
-    from dbt_common.invocation import get_invocation_id
-
-    manifest._lock = get_mp_context().Lock()
-    set_up = requires.setup_manifest
-
-    def set_up_and_date(ctx: Any, *args: Any, **kwargs: Any) -> None:
-        set_up(ctx, *args, **kwargs)
-        # As dbt dates a saved parse that it reads (`ManifestLoader.read_manifest_for_partial_parse`).
-        manifest.metadata.generated_at = datetime.now(timezone.utc).replace(tzinfo=None)  # noqa: UP017  3.10
-        manifest.metadata.invocation_id = get_invocation_id()
-
-    requires.setup_manifest = set_up_and_date
 
 
 def _speak_into(pipe: str) -> None:
