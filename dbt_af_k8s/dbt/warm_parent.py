@@ -114,6 +114,9 @@ class WarmDbt:
                     self._orders.close()
                 except BrokenPipeError:
                     self._is_lost = True
+        if not self._ready.is_set():
+            # It is importing dbt and does not look at its orders.
+            self._process.terminate()
         try:
             self._process.wait(GRACE_SECONDS + 2)
         except subprocess.TimeoutExpired:
