@@ -256,7 +256,7 @@ def project_body(project: Project, warm: WarmProject) -> ProjectBody:
         project_dir=str(project.project_dir),
         target=project.target,
         is_fixed=project.is_fixed,
-        is_warm=warm.is_warm and prepared is not None,
+        is_warm=warm.is_loaded,
         problem=warm.problem,
         models=None if prepared is None else sum(node.resource_type == "model" for node in nodes),
         manifest_sha256=None if prepared is None else prepared.manifest.sha256,

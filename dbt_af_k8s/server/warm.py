@@ -97,6 +97,11 @@ class WarmProject:
         """Whether dbt is imported."""
         return self._warm is not None and self._warm.is_alive
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether dbt is imported and holds the last parse."""
+        return self.is_warm and self._is_loaded
+
     def choose_start(self, command: Command, argv: tuple[str, ...], target_path: Path) -> Start:
         """What a command starts from: slices of its nodes, the saved parse, or the project itself (None)."""
         prepared = self._prepared
