@@ -53,8 +53,8 @@ test-cluster: $(READY) ## The tests of Kubernetes, against the cluster of KUBECO
 	@[ -n "$(KUBECONFIG)" ] || echo "KUBECONFIG is not set: the tests run against the stand-in on this machine."
 	DBT_AF_K8S_TEST_KUBECONFIG="$(KUBECONFIG)" $(BIN)/python -m pytest -m cluster -rs $(CLUSTER_TESTS)
 
-# Where tests are that are marked `cluster`.
-CLUSTER_TESTS := tests/cluster_server tests/cluster tests/cli/test_backfill_submit.py tests/docs/test_kubernetes_101.py
+# Files with tests that are marked `cluster`.
+CLUSTER_TESTS = $(shell grep -rlE "mark\.cluster\b" tests --include="test_*.py")
 
 # Tests of the rooms that need neither Airflow nor dbt, and all others.
 PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule k8s pods jobs plan))
