@@ -1,28 +1,32 @@
 """`dbt-af-k8s init`: the files that a project needs to become DAGs, and a small project where there is none."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
 
-from dbt_af_k8s.cli.init_files import EXAMPLE, dag_file, settings_file
+from dbt_af_k8s.cli.init_files import EXAMPLE, MEANINGS, dag_file, settings_file
 from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson
 from dbt_af_k8s.cli.terminal import console, safe, write_json
+from dbt_af_k8s.config.settings_runners import LOCAL as _LOCAL
+from dbt_af_k8s.config.wording import choose_from
 from dbt_af_k8s.errors import UsageError
 
 
 class Runner(StrEnum):
-    """Where dbt can run."""
+    """Where dbt can run: every runner of the ability table."""
 
-    LOCAL = "local"
+    LOCAL = _LOCAL
+
+
+_RUNNER_HELP = f"Where dbt runs: {'; '.join(f'{name}, {MEANINGS[name]}' for name in Runner)}."
 
 
 def init(
     project_dir: ProjectDir = HERE,
-    runner: Annotated[
-        Runner | None, typer.Option("--runner", help="Where dbt runs: local, in the Airflow worker itself.")
-    ] = None,
+    runner: Annotated[Runner | None, typer.Option("--runner", help=_RUNNER_HELP)] = None,
     example: Annotated[bool, typer.Option("--example", help="Make a small dbt project on DuckDB as well.")] = False,
     dags_dir: Annotated[
         Path | None,
@@ -45,7 +49,7 @@ def init(
     files: dict[Path, str] = {}
     if example and not has_project:
         files |= {root / path: text for path, text in EXAMPLE.items()}
-    files[root / "dbt_af_k8s.yml"] = settings_file(_chosen(runner).value)
+    files[root / "dbt_af_k8s.yml"] = settings_file(_chosen(runner, output_format).value)
     dags = (dags_dir or root / "dags").absolute()
     files[dags / "dbt_dags.py"] = dag_file(_way(dags, root))
     if (root / "dbt_af_k8s.yaml").exists():
@@ -60,9 +64,24 @@ def init(
         _tell(root, written, left, example=example and not has_project)
 
 
-def _chosen(runner: Runner | None) -> Runner:
-    """The runner asked for, or the only one; a question with one answer is not asked."""
-    return runner or Runner.LOCAL
+def _chosen(runner: Runner | None, output_format: Format) -> Runner:
+    """The runner asked for; else a person at a terminal is asked; else dbt runs on the worker."""
+    if runner is not None:
+        return runner
+    if output_format is not Format.TEXT or not sys.stdin.isatty() or not sys.stdout.isatty():
+        return Runner.LOCAL
+    screen = console()
+    screen.print("Where shall dbt run?")
+    for name in Runner:
+        screen.print(f"  [name]{name}[/]  {MEANINGS[name]}")
+    chosen: Runner = typer.prompt("Runner", default=_LOCAL, value_proc=_named)
+    return chosen
+
+
+def _named(answer: str) -> Runner:
+    if answer not in list(Runner):
+        raise typer.BadParameter(choose_from(answer, list(Runner)))
+    return Runner(answer)
 
 
 def _way(dags: Path, root: Path) -> str:

@@ -2,6 +2,26 @@
 
 from collections.abc import Mapping
 
+from dbt_af_k8s.config.settings_runners import DBT_API, LOCAL
+
+#: What each runner is, for the question of `init`.
+MEANINGS: Mapping[str, str] = {
+    LOCAL: "in the Airflow worker itself",
+    DBT_API: "behind an HTTP server with the API of dbt's own",
+}
+#: The row of `runners` for each.
+_ROWS: Mapping[str, str] = {
+    LOCAL: """\
+  "*": local
+""",
+    DBT_API: """\
+  "*":
+    type: dbt_api
+    # The Airflow connection (type HTTP) with the server's address and credentials.
+    conn_id: dbt_api_default
+""",
+}
+
 
 def settings_file(runner: str) -> str:
     """`dbt_af_k8s.yml` with what most projects set first; the rest has defaults."""
@@ -13,8 +33,8 @@ schedules:
   default: "@daily"
 
 runners:
-  # Where dbt runs, by dbt target (a name or a pattern). local: in the Airflow worker itself.
-  "*": {runner}
+  # Where dbt runs, by dbt target (a name or a pattern). {runner}: {MEANINGS[runner]}.
+{_ROWS[runner].rstrip()}
 
 dags:
   timezone: UTC

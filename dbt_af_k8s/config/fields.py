@@ -21,8 +21,6 @@ from dbt_af_k8s.config.durations import DURATION_FORM, parse_duration
 
 #: Task kinds that rows of `tasks` and `pools` can name: those of the plan.
 TaskKindName = Literal["run", "seed", "snapshot", "test", "wait", "freshness", "maintenance", "endpoint", "refresh"]
-#: Where dbt runs for a warehouse target.
-RunnerName = Literal["local", "kubernetes_pod", "gke_pod", "eks_pod", "dbt_api"]
 #: What can name a domain.
 DomainSourceName = Literal["group", "meta", "folder"]
 #: Where node settings can stand in the dbt files.

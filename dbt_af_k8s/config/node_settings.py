@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from dbt_af_k8s.config.node_meta import NODE_SETTING_NAMES, DependencyMeta, NodeMeta
 from dbt_af_k8s.config.problems import Finding, dotted, findings
 from dbt_af_k8s.config.settings import Dependency, NodeSettings, NodeSettingsPlaces
+from dbt_af_k8s.config.settings_runners import NodeRunner
 from dbt_af_k8s.config.wording import closest, shown
+from dbt_af_k8s.config.written_runners import RUNNER_NAMES, RunnerConfig, given_options
 from dbt_af_k8s.errors import Issue, error, warning
 
 _OWN_PLACE = "meta.dbt_af_k8s"
@@ -23,7 +25,7 @@ _NAMES = frozenset(NODE_SETTING_NAMES)
 #: Names that other tools use too; the rest of the vocabulary nobody else has, so a wrong shape there is a slip.
 _SHARED_NAMES = frozenset(
     {"schedule", "dependencies", "env", "kubernetes", "maintenance", "owner", "domain", "pool", "queue", "executor"}
-    | {"executor_config", "priority_weight", "retries"}
+    | {"executor_config", "priority_weight", "retries", "runner"}
 )
 _CRON_FIELD = re.compile(r"(?:\d+|[*?]|[A-Za-z]{3}|[LW])(?:[-/,#](?:\d+|\*|[A-Za-z]{3}|L))*[LW]?")
 _NO_SETTINGS = NodeSettings()
@@ -123,6 +125,10 @@ def _is_foreign(finding: Finding, written: Mapping[str, Any]) -> bool:
         return False
     if finding.is_shape and len(finding.path) <= 2:
         return True
+    if name == "runner" and finding.path == ("runner", "type"):
+        runner = written["runner"]
+        named = runner.get("type") if isinstance(runner, Mapping) else runner
+        return not isinstance(named, str) or closest(named, RUNNER_NAMES) is None
     if name == "dependencies" and finding.kind == "unknown":
         entries = {str(key): entry for key, entry in written["dependencies"].items()}
         known = DependencyMeta.model_fields
@@ -145,6 +151,7 @@ def _settings(given: Mapping[str, Any], found_in: Mapping[str, str]) -> NodeSett
         domain_start_date=given.get("domain_start_date"),
         domain=given.get("domain"),
         dbt_target=given.get("dbt_target"),
+        runner=_runner(given.get("runner")),
         env=given.get("env", {}),
         kubernetes=given.get("kubernetes", {}),
         py_cluster=given.get("py_cluster"),
@@ -166,3 +173,7 @@ def _settings(given: Mapping[str, Any], found_in: Mapping[str, str]) -> NodeSett
         env_place=found_in.get("env", "meta"),
         kubernetes_place=found_in.get("kubernetes", "meta"),
     )
+
+
+def _runner(written: RunnerConfig | None) -> NodeRunner | None:
+    return None if written is None else NodeRunner(written.type, given_options(written))

@@ -68,7 +68,7 @@ def findings(failed: ValidationError, model: type[BaseModel]) -> list[Finding]:
 
 
 def _finding(found: ErrorDetails, schema: Mapping[str, Any]) -> Finding:
-    path, kind = found["loc"], found["type"]
+    path, kind = _without_types(found["loc"], schema), found["type"]
     value, context = found["input"], found.get("ctx", {})
     if path and path[-1] == "[key]":  # a key of a free mapping; pydantic gives its repr before
         return _strange_key(path[:-2], value)
@@ -77,11 +77,21 @@ def _finding(found: ErrorDetails, schema: Mapping[str, Any]) -> Finding:
     name = f"`{dotted(path)}`"
     match kind:
         case "extra_forbidden":
-            known = _known_keys(schema, path[:-1])
+            known = _known_keys(schema, found["loc"][:-1])
             fix = choose_from(str(path[-1]), known) if known else "Remove it: this section takes no key yet."
             return Finding(path, "unknown", f"The key {quoted(str(path[-1]))} is not known.", fix)
         case "missing":
             return Finding(path, "missing", f"The key {name} is missing.", "Give it a value.")
+        case "union_tag_not_found":
+            return Finding(
+                (*path, "type"), "missing", f"The key `{dotted((*path, 'type'))}` is missing.", "Give it a value."
+            )
+        case "union_tag_invalid":
+            written = value.get("type") if isinstance(value, Mapping) else value
+            names = _expected({"expected": context["expected_tags"]})
+            fix = choose_from(written, names) if isinstance(written, str) else f"Use one of {listed(names)}."
+            name = f"`{dotted((*path, 'type'))}`"
+            return Finding((*path, "type"), "wrong", f"{name} knows nothing like {shown(written)}.", fix)
         case "literal_error":
             names = _expected(context)
             fix = choose_from(value, names) if isinstance(value, str) else f"Use one of {listed(names)}."
@@ -99,7 +109,7 @@ def _finding(found: ErrorDetails, schema: Mapping[str, Any]) -> Finding:
             )
         case _ if kind in _WANTED:
             wanted = _WANTED[kind]
-            keys = _known_keys(schema, path) if wanted == "a mapping" else []
+            keys = _known_keys(schema, found["loc"]) if wanted == "a mapping" else []
             fix = f"Write {wanted}{f' with {listed(keys)}' if keys else ''}."
             return Finding(path, "wrong", f"{name} must be {wanted}, found {shown(value)}.", fix, True)
     reason = str(context.get("reason", found["msg"]))
@@ -122,15 +132,36 @@ def _expected(context: Mapping[str, Any]) -> list[str]:
 
 
 def _known_keys(schema: Mapping[str, Any], path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the mapping at `path` knows, in the order of the reference."""
+    """The keys that the mapping at `path`, as pydantic gives it, knows, in the order of the reference."""
     here = schema
     for part in path:
-        if isinstance(part, int):
-            step = here.get("items", {})
-        else:
-            step = here.get("properties", {}).get(part) or here.get("additionalProperties") or {}
-        here = _resolved(step, schema)
-    return list(here.get("properties", {}))
+        here = _step(here, part, schema)
+    return ["type"] if _types(here) else list(here.get("properties", {}))
+
+
+def _without_types(path: tuple[str | int, ...], schema: Mapping[str, Any]) -> tuple[str | int, ...]:
+    """A path without what pydantic puts into it where the keys of a mapping depend on its `type`: that type."""
+    here, kept = schema, []
+    for part in path:
+        if part not in _types(here):
+            kept.append(part)
+        here = _step(here, part, schema)
+    return tuple(kept)
+
+
+def _types(here: Mapping[str, Any]) -> Mapping[str | int, str]:
+    """The references to the mappings that can stand here, by their `type`; empty where there is no choice."""
+    found: Mapping[str | int, str] = here.get("discriminator", {}).get("mapping", {})
+    return found
+
+
+def _step(here: Mapping[str, Any], part: str | int, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What stands at a key or position below `here`."""
+    if part in _types(here):
+        return _resolved({"$ref": _types(here)[part]}, schema)
+    if isinstance(part, int):
+        return _resolved(here.get("items", {}), schema)
+    return _resolved(here.get("properties", {}).get(part) or here.get("additionalProperties") or {}, schema)
 
 
 def _resolved(step: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -141,7 +172,7 @@ def _resolved(step: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
         if "$ref" in branch:
             found: Mapping[str, Any] = root["$defs"][str(branch["$ref"]).rsplit("/", 1)[-1]]
             return found
-        if not {"properties", "additionalProperties", "items"}.isdisjoint(branch):
+        if not {"properties", "additionalProperties", "items", "discriminator"}.isdisjoint(branch):
             held: Mapping[str, Any] = branch
             return held
     return step

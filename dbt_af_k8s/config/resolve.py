@@ -5,7 +5,6 @@ from zoneinfo import ZoneInfo
 
 from dbt_af_k8s.config.calendar_words import WRONG_DATE_FIX, read_moment, timezone_issue
 from dbt_af_k8s.config.node_meta import NODE_SETTING_NAMES
-from dbt_af_k8s.config.problems import dotted
 from dbt_af_k8s.config.resolve_integrations import resolve_callbacks, resolve_integrations
 from dbt_af_k8s.config.settings import (
     DagSettings,
@@ -18,16 +17,17 @@ from dbt_af_k8s.config.settings import (
     NodeSettingsPlaces,
     PoolSettings,
     RetrySettings,
-    RunnerRule,
     ScheduleSettings,
     Settings,
     TargetSettings,
     TaskRule,
     WaitSettings,
 )
+from dbt_af_k8s.config.settings_runners import RunnerRule, changed
 from dbt_af_k8s.config.wording import choose_from, quoted
 from dbt_af_k8s.config.written import Config, DagsConfig, RetryConfig
 from dbt_af_k8s.config.written_kinds import DAG_KINDS
+from dbt_af_k8s.config.written_runners import given_options
 from dbt_af_k8s.errors import Issue, error, warning
 
 #: Kinds of task that have retries of their own.
@@ -61,7 +61,7 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
             maintenance=config.targets.maintenance,
             backfill=config.targets.backfill,
         ),
-        runners=_runners(config, file, issues),
+        runners=_runners(config),
         schedules=_schedules(config, file, issues),
         tests_per=config.tests.per,
         waits=WaitSettings(
@@ -177,16 +177,11 @@ def _why_no_schedule_name(name: str) -> str | None:
     return "it is longer than 60 characters" if len(name) > 60 else None
 
 
-def _runners(config: Config, file: str, issues: list[Issue]) -> tuple[RunnerRule, ...]:
-    rules: list[RunnerRule] = []
-    for pattern, runner in config.runners.items():
-        if runner.dbt is not None and runner.type != "local":
-            message = f"`dbt` names the dbt program of the runner `local`; the runner `{runner.type}` brings its own."
-            fix = "Remove `dbt`, or take the runner `local`."
-            issues.append(error("bad-setting", message, fix, file=file, key=dotted(("runners", pattern, "dbt"))))
-        options = {"dbt": runner.dbt} if runner.dbt is not None else {}
-        rules.append(RunnerRule(pattern, runner.type, options))
-    return tuple(rules)
+def _runners(config: Config) -> tuple[RunnerRule, ...]:
+    return tuple(
+        RunnerRule(pattern, runner.type, changed(runner.type, None, given_options(runner)))
+        for pattern, runner in config.runners.items()
+    )
 
 
 def _retries(config: Config, file: str, issues: list[Issue]) -> dict[str, RetrySettings]:

@@ -74,7 +74,10 @@ def _tidied(part: Any) -> Any:
 
 def _sections(name: str, step: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The mappings below a key, each once, with the names that people write."""
-    if "$ref" in step:
+    if _by_type(step):
+        for kind, reference in _by_type(step).items():
+            yield f"{name}` with type `{kind}", _referred({"$ref": reference}, schema)
+    elif "$ref" in step:
         found = _referred(step, schema)
         yield name, found
         parts = found.get("properties", {}).items()
@@ -99,6 +102,16 @@ def _sections(name: str, step: Mapping[str, Any], schema: Mapping[str, Any]) -> 
         yield from _sections(f"{name}[]", step["items"], schema)
 
 
+def _by_type(step: Mapping[str, Any]) -> Mapping[str, str]:
+    """The references to the mappings that can stand there, by their `type`; empty where there is no such choice."""
+    branches = (step, *step.get("anyOf", ()))
+    choice = next((branch for branch in branches if "discriminator" in branch), None)
+    if choice is None:
+        return {}
+    kinds = {reference: kind for kind, reference in choice["discriminator"]["mapping"].items()}
+    return {kinds[branch["$ref"]]: branch["$ref"] for branch in choice["oneOf"]}
+
+
 def _referred(step: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = schema["$defs"][step["$ref"].rsplit("/", 1)[-1]]
     return found
@@ -117,8 +130,12 @@ def _table(section: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
 def _takes(part: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if "unit" in part:
         return _cell(str(part["unit"]))
+    if "const" in part:
+        return f"`{part['const']}`"
     if "enum" in part:
         return _cell(", ".join(f"`{name}`" for name in part["enum"]))
+    if _by_type(part):
+        return "name, or mapping"
     if "anyOf" in part:
         one = part["anyOf"][0]
         return f"{_takes(one, schema)}; one or a list"

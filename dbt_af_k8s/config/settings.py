@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbt_af_k8s.config.settings_integrations import CallbackSettings, IntegrationSettings
+from dbt_af_k8s.config.settings_runners import NodeRunner, RunnerRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,6 @@ class TargetSettings:
     tests: str | None = None
     maintenance: str | None = None
     backfill: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerRule:
-    """Where dbt runs for the targets that match `pattern` (a name or a shell-style pattern)."""
-
-    pattern: str
-    #: `local`, `kubernetes_pod`, `gke_pod`, `eks_pod` or `dbt_api`.
-    runner: str
-    #: `local` knows one: `dbt`, the dbt program (a name on the PATH, or another virtual environment's dbt).
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +230,8 @@ class NodeSettings:
     domain_start_date: datetime | None = None
     domain: str | None = None
     dbt_target: str | None = None
+    #: Where dbt runs for this node, whatever `runners` says.
+    runner: NodeRunner | None = None
     env: Mapping[str, Any] = field(default_factory=dict)
     #: Changes to the Kubernetes target, by its keys.
     kubernetes: Mapping[str, Any] = field(default_factory=dict)

@@ -5,7 +5,7 @@ The JSON schema and the reference page are made from this module (`schema`): eve
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from dbt_af_k8s.config.fields import (
     Count,
@@ -15,7 +15,6 @@ from dbt_af_k8s.config.fields import (
     Kinds,
     Places,
     Retries,
-    RunnerName,
     Section,
     Span,
     Text,
@@ -28,6 +27,7 @@ from dbt_af_k8s.config.written_fused import FusedConfig
 from dbt_af_k8s.config.written_integrations import IntegrationsConfig
 from dbt_af_k8s.config.written_kinds import DAG_KINDS, DagKindName, FreshnessConfig, MaintenanceConfig, SeedsConfig
 from dbt_af_k8s.config.written_kubernetes import KubernetesConfig
+from dbt_af_k8s.config.written_runners import RunnerConfig
 
 
 class DomainsConfig(Section):
@@ -59,24 +59,6 @@ class TargetsConfig(Section):
     tests: Annotated[Text | None, Field(description="Target of tests.")] = None
     maintenance: Annotated[Text | None, Field(description="Target of maintenance tasks.")] = None
     backfill: Annotated[Text | None, Field(description="Target of backfill DAGs.")] = None
-
-
-class RunnerConfig(Section):
-    """Where dbt runs for the targets of one pattern. The name of a runner alone does as well."""
-
-    type: Annotated[RunnerName, Field(description="The runner.")]
-    dbt: Annotated[
-        Text | None,
-        Field(
-            description="Only for `local`: the dbt program, a name on the PATH or the path of another virtual "
-            "environment's dbt."
-        ),
-    ] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, written: Any) -> Any:
-        return {"type": written} if isinstance(written, str) else written
 
 
 class NamedScheduleConfig(Section):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
+from dbt_af_k8s.config.settings_runners import OPTIONS, RunnerOptions, name_of
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
 from dbt_af_k8s.plan.codec_scripts import read_script, script_to_dict
@@ -62,6 +63,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
             {name: (getattr(task, name), None) for name in ("pod", "venv", "job", "claim")},
             script_to_dict,
         ),
+        **given({"runner_options": (task.runner_options, None)}, _runner_options),
         **given({"enable_from": (task.enable_from, None), "disable_from": (task.disable_from, None)}, write_moment),
         **given({"not_waited": (task.not_waited, ())}, lambda edges: [_not_waited(edge) for edge in edges]),
     }
@@ -70,6 +72,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
 def read_task(fields: Fields) -> TaskPlan:
     """The task that `task_to_dict` wrote. Raises `PlanFormatError`."""
     waits_for, dbt, retry, refresh = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry", "refresh"))
+    options = fields.optional_inner("runner_options")
     pod, venv, job, claim = (fields.optional_inner(key) for key in ("pod", "venv", "job", "claim"))
     return TaskPlan(
         task_id=fields.text("task_id"),
@@ -80,6 +83,7 @@ def read_task(fields: Fields) -> TaskPlan:
         display_name=fields.optional_text("display_name"),
         target=fields.optional_text("target"),
         runner=fields.optional_text("runner"),
+        runner_options=_read_runner_options(options) if options else None,
         because=fields.text_or("because", ""),
         pool=fields.optional_text("pool"),
         queue=fields.optional_text("queue"),
@@ -108,6 +112,17 @@ def read_task(fields: Fields) -> TaskPlan:
         refresh=_read_refresh(refresh) if refresh else None,
         control=fields.choice("control", Control) if "control" in fields.data else None,
     )
+
+
+def _runner_options(options: RunnerOptions) -> dict[str, Any]:
+    return {"type": name_of(options), **script_to_dict(options)}
+
+
+def _read_runner_options(fields: Fields) -> RunnerOptions:
+    kind = fields.text("type")
+    if kind not in OPTIONS:
+        raise fields.wrong("type", f"one of {', '.join(OPTIONS)}")
+    return read_script(OPTIONS[kind], fields)
 
 
 def _task_ref(ref: TaskRef) -> dict[str, Any]:

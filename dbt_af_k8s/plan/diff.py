@@ -167,11 +167,15 @@ def _dag_changes(old: DagPlan, new: DagPlan) -> Iterator[Change]:
         yield Change(ChangeKind.DAG_CHANGED, new.dag_id, None, what, before, after)
 
 
+#: Fields that say where a task's work is done.
+_ROUTE = ("target", "runner", "runner_options")
+
+
 def _task_changes(dag_id: str, old: TaskPlan, new: TaskPlan) -> Iterator[Change]:
     if old.task_id != new.task_id:
         yield Change(ChangeKind.RENAMED, dag_id, new.task_id, "task_id", old.task_id, new.task_id)
     for what, before, after in changed_fields(task_fields(old), task_fields(new)):
-        kind = ChangeKind.REROUTED if what in ("target", "runner") else ChangeKind.CHANGED
+        kind = ChangeKind.REROUTED if what in _ROUTE else ChangeKind.CHANGED
         yield Change(kind, dag_id, new.task_id, what, before, after)
 
 

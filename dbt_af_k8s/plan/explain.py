@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from dbt_af_k8s.config.settings_runners import RunnerRule, told
 from dbt_af_k8s.errors import Issue, UsageError
 from dbt_af_k8s.graph.domains import upstream_domains
 from dbt_af_k8s.names import node_name
@@ -89,8 +90,13 @@ def _decided(build: Build, key: str) -> tuple[Because, ...]:
         *((Because("reads domains", ", ".join(reads), "refs of all nodes of the domain"),) if reads else ()),
         Because("schedule", when, decision.schedule.because),
         Because("target", decision.target.target or "dbt's default", decision.target.because),
-        Because("runner", decision.runner.rule.runner, decision.runner.because),
+        Because("runner", _runner(decision.runner.rule), decision.runner.because),
     )
+
+
+def _runner(rule: RunnerRule) -> str:
+    options = told(rule.options)
+    return f"{rule.runner} ({options})" if options else rule.runner
 
 
 def _window(task: TaskPlan) -> tuple[Because, ...]:

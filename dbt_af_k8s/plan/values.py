@@ -11,6 +11,7 @@ from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import CallbackSettings
+from dbt_af_k8s.config.settings_runners import RunnerOptions
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
@@ -155,7 +156,9 @@ class TaskPlan:
     #: Full name for people where the id was cut or changed; else None.
     display_name: str | None = None
     target: str | None = None
+    #: Where dbt runs, and with which options; the options are None for `local` and for runners of scripts.
     runner: str | None = None
+    runner_options: RunnerOptions | None = None
     #: Why it runs where and when it does, in one sentence.
     because: str = ""
     pool: str | None = None

@@ -6,9 +6,10 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from dbt_af_k8s.config.settings import RunnerRule
+from dbt_af_k8s.config import settings_runners
+from dbt_af_k8s.config.settings_runners import NodeRunner, RunnerRule, changed
 
-LOCAL = RunnerRule("*", "local")
+LOCAL = RunnerRule("*", settings_runners.LOCAL)
 
 
 class Work(StrEnum):
@@ -25,22 +26,30 @@ class Work(StrEnum):
 
 
 #: What each runner can do. A runner that learns something new gets a word more here, and nothing else decides it.
-ABILITIES: Mapping[str, frozenset[Work]] = MappingProxyType({"local": frozenset(Work)})
+ABILITIES: Mapping[str, frozenset[Work]] = MappingProxyType({settings_runners.LOCAL: frozenset(Work)})
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerChoice:
-    """The row of `runners:` that matched, and why."""
+    """The runner with its options, as a row, and why it is this one."""
 
     rule: RunnerRule
     because: str
 
 
-def choose_runner(target: str | None, rules: Sequence[RunnerRule]) -> RunnerChoice:
-    """The first row of `runners:` whose pattern matches the target's name; else dbt runs on the worker itself."""
-    for rule in rules:
-        if fnmatchcase(target or "default", rule.pattern):
-            return RunnerChoice(rule, f"`runners` of the settings: `{rule.pattern}`")
+def choose_runner(target: str | None, rules: Sequence[RunnerRule], own: NodeRunner | None = None) -> RunnerChoice:
+    """The node's own runner; else the first row of `runners` that fits the target; else dbt runs on the worker itself.
+
+    Options that a node does not give are those of the first row with its runner: one that fits the target, else any.
+    """
+    fitting = tuple(rule for rule in rules if fnmatchcase(target or "default", rule.pattern))
+    if own is not None:
+        row = next((rule for rule in (*fitting, *rules) if rule.runner == own.runner), None)
+        options = changed(own.runner, row.options if row else None, own.given)
+        says = f", with the options of `{row.pattern}` in `runners`" if row and options is not None else ""
+        return RunnerChoice(RunnerRule(target or "default", own.runner, options), f"the node's own `runner`{says}")
+    for rule in fitting:
+        return RunnerChoice(rule, f"`runners` of the settings: `{rule.pattern}`")
     return RunnerChoice(LOCAL, "dbt runs on the worker where `runners` says nothing else")
 
 

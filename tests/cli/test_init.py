@@ -1,6 +1,8 @@
 """`dbt-af-k8s init`."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 from shop_on_disk import Shop, run
+
+from dbt_af_k8s.cli.init import Runner
+from dbt_af_k8s.route.runners import ABILITIES
 
 
 @pytest.fixture
@@ -26,6 +31,24 @@ def test_writes_settings_and_the_one_line_dag_file(shop: Shop) -> None:
     assert yaml.safe_load((shop.root / "dbt_af_k8s.yml").read_text())["runners"] == {"*": "local"}
     assert "dbt-af-k8s plan" in result.stdout
     assert shop.json("check")["issues"] == []
+
+
+def test_the_runner_can_be_any_that_the_plan_can_use() -> None:
+    assert [runner.value for runner in Runner] == list(ABILITIES)
+
+
+@pytest.mark.parametrize("answer", ["local"])
+def test_a_person_at_a_terminal_is_asked_where_dbt_runs(shop: Shop, answer: str) -> None:
+    controller, terminal = pty.openpty()
+    argv = [sys.executable, "-m", "dbt_af_k8s", "init", "--project-dir", str(shop.root)]
+    with subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=terminal) as asking:
+        os.write(controller, f"lokal\n{answer}\n".encode())
+        assert asking.wait(60) == 0
+    shown = os.read(controller, 100_000).decode()
+    assert "Where shall dbt run?" in shown
+    assert "Did you mean `local`?" in shown
+    settings = yaml.safe_load((shop.root / "dbt_af_k8s.yml").read_text())
+    assert settings["runners"]["*"] == answer
 
 
 def test_never_overwrites(shop: Shop) -> None:

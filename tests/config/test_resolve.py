@@ -12,12 +12,12 @@ from dbt_af_k8s.config.settings import (
     NodeSettingsPlaces,
     PoolSettings,
     RetrySettings,
-    RunnerRule,
     Settings,
     TargetSettings,
     TaskRule,
     WaitSettings,
 )
+from dbt_af_k8s.config.settings_runners import DbtApiOptions, LocalOptions, RunnerRule
 from dbt_af_k8s.config.written import Config
 
 
@@ -59,7 +59,7 @@ def test_every_section_arrives() -> None:
     assert settings.targets == TargetSettings("dev", "tests", "m", "bf")
     assert settings.runners == (
         RunnerRule("prod", "kubernetes_pod"),
-        RunnerRule("*", "local", {"dbt": "/opt/dbt/bin/dbt"}),
+        RunnerRule("*", "local", LocalOptions("/opt/dbt/bin/dbt")),
     )
     assert settings.tests_per == "test"
     assert settings.waits == WaitSettings("task", 12 * 3600, 120, False)
@@ -122,7 +122,6 @@ def test_a_start_date_without_offset_is_one_of_the_dags_time_zone() -> None:
         ({"dags": {"prefix": "a/b"}}, [("bad-setting", "dags.prefix")]),
         ({"dags": {"tags": ["a", "t" * 101]}}, [("bad-setting", "dags.tags[1]")]),
         ({"schedules": {"n": {"cron": "x", "timezone": "Mars"}}}, [("unknown-timezone", "schedules.n.timezone")]),
-        ({"runners": {"p.x": {"type": "dbt_api", "dbt": "d"}}}, [("bad-setting", "runners.p.x.dbt")]),
         ({"retries": {"run": {"delay": 60, "max_delay": 30}}}, [("bad-setting", "retries.run.max_delay")]),
         ({"pools": {"p" * 257: {"slots": 1}}}, [("bad-setting", "pools")]),
         ({"tasks": [{"queue": "q"}, {"when": {"node": "a"}}]}, [("idle-setting", "tasks[1]")]),
@@ -139,3 +138,10 @@ def test_wrong_values_leave_settings_that_still_work() -> None:
     assert len(issues) == 4
     assert settings.dags == Settings().dags
     assert settings.schedules == Settings().schedules
+
+
+def test_options_of_a_runner_are_typed() -> None:
+    written = {"type": "dbt_api", "conn_id": "c", "project_dir": "shop", "poke": "1m", "deferrable": False}
+    assert resolved(runners={"*": written}).runners == (
+        RunnerRule("*", "dbt_api", DbtApiOptions("c", "shop", 60, deferrable=False)),
+    )

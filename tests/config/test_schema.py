@@ -33,7 +33,13 @@ def test_the_reference_names_every_key() -> None:
     page = settings_reference()
     for name in [*Config.model_fields, *NODE_SETTING_NAMES, "wait_policy", "from", "exponential_backoff", "when"]:
         assert f"| `{name}` |" in page
-    for title in ["schedules.<name>", "pools.<name>", "runners.<name>", "tasks[].when", "retries.<kind>"]:
+    for title in [
+        "schedules.<name>",
+        "pools.<name>",
+        "runners.<name>` with type `dbt_api",
+        "tasks[].when",
+        "retries.<kind>",
+    ]:
         assert page.count(f"## `{title}`\n") == 1
     assert "| `timeout` | seconds as a number, or text like `90s`, `30m`, `24h`, `7d` | `86400` |" in page
 

@@ -380,8 +380,30 @@ def test_the_dbt_command_names_the_node_exactly() -> None:
 
 
 def test_other_runners_are_left_out_for_now() -> None:
-    plan = plan_of(model("a"), settings={"runners": {"dev": "dbt_api"}})
-    assert left_out(plan) == {"model.shop.a": "runner `dbt_api` of target `dev` is not supported yet"}
+    plan = plan_of(model("a"), settings={"runners": {"dev": "eks_pod"}})
+    assert left_out(plan) == {"model.shop.a": "runner `eks_pod` of target `dev` is not supported yet"}
+    plan = plan_of(model("a", meta={"runner": "eks_pod"}))
+    assert left_out(plan) == {"model.shop.a": "runner `eks_pod` of the node is not supported yet"}
+
+
+def test_a_node_names_its_own_runner_with_its_own_dbt() -> None:
+    plan = plan_of(
+        model("a", meta={"runner": "local"}),
+        model("b", meta={"runner": {"type": "local", "dbt": "/other/dbt"}}),
+        model("c"),
+        settings={"runners": {"prod": {"type": "local", "dbt": "/opt/dbt"}, "*": "eks_pod"}},
+    )
+    tasks = tasks_of(plan, "sales__daily")
+    assert {name: task.dbt.executable for name, task in tasks.items()} == {"a": "/opt/dbt", "b": "/other/dbt"}
+    assert {task.runner_options for task in tasks.values()} == {None}
+    assert "model.shop.c" in left_out(plan)
+
+
+def test_a_runner_of_a_node_that_runs_no_dbt_is_told() -> None:
+    node = model("a", language="python", meta={"runner": "local", "dbt_target": "k8s"})
+    profile = replace(PROFILE, target_types={"dev": "duckdb", "k8s": "venv"})
+    plan = build(inputs_of(project(node), profile=profile)).plan
+    assert [issue.code for issue in plan.issues if issue.key == "runner"] == ["runner-without-dbt"]
 
 
 def test_large_projects_plan_quickly() -> None:

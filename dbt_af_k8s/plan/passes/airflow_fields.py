@@ -7,7 +7,8 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from dbt_af_k8s.config.settings import NodeSettings, PoolSettings, RetrySettings, RunnerRule, TaskRule
+from dbt_af_k8s.config.settings import NodeSettings, PoolSettings, RetrySettings, TaskRule
+from dbt_af_k8s.config.settings_runners import LOCAL, RunnerOptions, RunnerRule
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import NodeDecision
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision
@@ -49,6 +50,8 @@ class TaskFields:
     disable_from: datetime | None
     #: What runs in place of dbt, or None.
     script: ScriptPlan | None = None
+    #: Options of the runner; None where it has none, or runs beside the worker.
+    runner_options: RunnerOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def fields_of_source(inputs: PlanInputs, decision: SourceDecision) -> TaskFields
     own = decision.settings
     default = inputs.target or inputs.settings.targets.default
     target = choose_source_target(own.dbt_target, default, inputs.profile.default_target)
-    runner = choose_runner(target.target, inputs.settings.runners).rule
+    runner = choose_runner(target.target, inputs.settings.runners, own.runner).rule
     domain = decision.domain.domain
     return _fields(inputs, _Owner(TaskKind.FRESHNESS, decision.source.name, domain, own, target, runner))
 
@@ -111,13 +114,12 @@ def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
     own, settings, target = of.settings, inputs.settings, of.target.target
     rules = [rule for rule in settings.tasks if _applies(rule, target, of.kind, of.name)]
     retry = retry_of(inputs, of.kind) if of.script is None else retry_of_scripts(inputs)
-    dbt = of.runner.options.get("dbt")
     return TaskFields(
         kind=of.kind,
         target=target,
         runner=of.runner.runner,
         target_because=of.target.because,
-        dbt=str(dbt) if dbt else None,
+        dbt=of.runner.dbt,
         env=tuple((name, env_text(own.env[name])) for name in sorted(own.env)),
         pool=own.pool or pool_for(settings.pools, target, of.kind, of.domain),
         queue=own.queue or next((rule.queue for rule in rules if rule.queue), None),
@@ -130,7 +132,13 @@ def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
         enable_from=own.enable_from,
         disable_from=own.disable_from,
         script=of.script,
+        runner_options=options_beside(of.runner),
     )
+
+
+def options_beside(rule: RunnerRule) -> RunnerOptions | None:
+    """The options that a task takes along: those of `local` are in its dbt command already."""
+    return None if rule.runner == LOCAL else rule.options
 
 
 def retry_of(inputs: PlanInputs, kind: TaskKind) -> RetrySettings:

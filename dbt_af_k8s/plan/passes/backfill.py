@@ -110,7 +110,7 @@ def _on_backfill_target(inputs: PlanInputs, scripts: Scripts, decision: NodeDeci
     ran = script_on(inputs, scripts, decision.node, decision.settings, target)
     if ran is not None:
         return replace(decision, target=target, runner=ran.runner, script=ran.script)
-    runner = choose_runner(target.target, inputs.settings.runners)
+    runner = choose_runner(target.target, inputs.settings.runners, decision.settings.runner)
     return replace(decision, target=target, runner=runner, script=None)
 
 

@@ -47,6 +47,7 @@ def sharing_key(task: TaskPlan) -> Hashable:
     return (
         task.target,
         task.runner,
+        task.runner_options,
         task.pool,
         task.queue,
         task.executor,

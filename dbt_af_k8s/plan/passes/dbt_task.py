@@ -131,6 +131,7 @@ def node_task(
         display_name=display_name,
         target=fields.target,
         runner=fields.runner,
+        runner_options=fields.runner_options,
         because=f"schedule: {why}; target: {fields.target_because}",
         pool=fields.pool,
         queue=fields.queue,

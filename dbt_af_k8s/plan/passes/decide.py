@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from dbt_af_k8s.config.node_settings import read_node_settings
 from dbt_af_k8s.config.settings import NodeSettings, TargetSettings
-from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.errors import Issue, error, warning
 from dbt_af_k8s.graph.domains import DomainChoice, ResourceRoots, choose_domain
 from dbt_af_k8s.graph.placement import Placement, TestSize, place_tests
 from dbt_af_k8s.graph.project import ProjectGraph
@@ -128,14 +128,15 @@ def _decide_node(
         node, home.settings, home.schedule.schedule.name, _defaulted(inputs), inputs.profile.default_target
     )
     target = choose_target(question)
-    runner = choose_runner(target.target, inputs.settings.runners)
+    runner = choose_runner(target.target, inputs.settings.runners, home.settings.runner)
     problems = [problem] if (problem := target_problem(inputs, node, target)) else []
     left_out = script = None
     if not problems and (ran := script_on(inputs, scripts, node, home.settings, target)) is not None:
         runner, left_out, script = ran.runner, ran.left_out, ran.script
-        problems += ran.issues
+        problems += (*ran.issues, *runner_without_dbt(inputs, node, home.settings, target))
     elif not problems and not can_do(runner.rule.runner, Work.NODES):
-        left_out = f"runner `{runner.rule.runner}` of target `{target.target}` is not supported yet"
+        of = "the node" if home.settings.runner else f"target `{target.target}`"
+        left_out = f"runner `{runner.rule.runner}` of {of} is not supported yet"
     decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out, script)
     backfill = home.settings.bf_cluster
     if backfill and not home.settings.dbt_target and "backfill" in inputs.settings.dags.kinds:
@@ -160,6 +161,21 @@ def script_on(
     if choice.target is None or not runs_only_python(kind):
         return None
     return scripts.decide(node, settings, choice.target)
+
+
+def runner_without_dbt(
+    inputs: PlanInputs, node: Node, settings: NodeSettings, choice: TargetChoice
+) -> tuple[Issue, ...]:
+    """A warning where a node names a runner of dbt and runs no dbt."""
+    if settings.runner is None:
+        return ()
+    kind = inputs.profile.target_types.get(choice.target or "")
+    message = (
+        f"`runner` says where dbt runs, and target `{choice.target}` is of type `{kind}`: the node runs there as a "
+        "script, without dbt."
+    )
+    fix = "Remove `runner`, or give the node a warehouse target."
+    return (warning("runner-without-dbt", message, fix, file=node.file, node=node.unique_id, key="runner"),)
 
 
 def target_problem(inputs: PlanInputs, node: Node, choice: TargetChoice) -> Issue | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from dbt_af_k8s.config.settings import NodeSettings, RunnerRule
+from dbt_af_k8s.config.settings import NodeSettings
+from dbt_af_k8s.config.settings_runners import RunnerRule
 from dbt_af_k8s.errors import Issue, error
 from dbt_af_k8s.jobs.target import job_target_for_node, read_job_target, without_template
 from dbt_af_k8s.jobs.values import JobTarget

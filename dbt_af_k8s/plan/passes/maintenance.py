@@ -137,7 +137,7 @@ def _task(
     inputs: PlanInputs, decisions: Decisions, decision: NodeDecision, operation: MaintenanceOperation, task_id: str
 ) -> TaskPlan:
     target = maintenance_target(inputs, decision)
-    runner = choose_runner(target.target, inputs.settings.runners)
+    runner = choose_runner(target.target, inputs.settings.runners, decision.settings.runner)
     routed = replace(decision, target=target, runner=runner, script=None)
     fields = fields_of(inputs, routed, kind=TaskKind.MAINTENANCE)
     invocation = DbtInvocation(

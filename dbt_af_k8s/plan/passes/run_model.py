@@ -3,7 +3,7 @@
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.names import IdBook, legal_id
 from dbt_af_k8s.plan.inputs import PlanInputs
-from dbt_af_k8s.plan.passes.airflow_fields import pool_for, retry_of
+from dbt_af_k8s.plan.passes.airflow_fields import options_beside, pool_for, retry_of
 from dbt_af_k8s.plan.values import Control, DagKind, DagPlan, FormField, TaskKind, TaskPlan
 from dbt_af_k8s.route.runners import choose_runner
 from dbt_af_k8s.schedule.values import MANUAL
@@ -25,17 +25,17 @@ def run_model_dag(inputs: PlanInputs, dag_ids: IdBook) -> tuple[DagPlan, ...]:
         return ()
     target = inputs.target or settings.targets.default or inputs.profile.default_target
     runner = choose_runner(target, settings.runners).rule
-    executable = runner.options.get("dbt")
     task = TaskPlan(
         task_id="dbt_model",
         kind=TaskKind.RUN,
         target=target,
         runner=runner.runner,
+        runner_options=options_beside(runner),
         because="a person names what runs in the form",
         pool=pool_for(settings.pools, target, TaskKind.RUN, inputs.project),
         retry=retry_of(inputs, TaskKind.RUN),
         timeout=settings.dags.task_timeout,
-        dbt=DbtInvocation("run", (), target, executable=str(executable) if executable else None),
+        dbt=DbtInvocation("run", (), target, executable=runner.dbt),
         control=Control.RUN_SELECTION,
     )
     wanted = f"{settings.dags.prefix}{legal_id(inputs.project)}_dbt_run_model"

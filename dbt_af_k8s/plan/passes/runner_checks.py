@@ -35,13 +35,13 @@ def runner_faults(inputs: PlanInputs, dags: Sequence[DagPlan]) -> Mapping[str, t
                 asked.setdefault((task.target or "default", task.runner, work), []).append(task)
         for (target, runner, work), tasks in sorted(asked.items()):
             message = (
-                f"{_told(tasks)} of DAG `{dag.dag_id}` {'run' if len(tasks) > 1 else 'runs'} on target `{target}`, "
-                f"whose row of `runners` says `{runner}`; that runner does not do {work} yet."
+                f"{_told(tasks)} of DAG `{dag.dag_id}` {'run' if len(tasks) > 1 else 'runs'} on target `{target}` by "
+                f"runner `{runner}`, which does not do {work} yet."
             )
             issue = error(
                 "runner-cannot",
                 message,
-                f"Give target `{target}` the runner `local`, {_WAY_OUT[work]}.",
+                f"Give target `{target}` (or a node that names its own) the runner `local`, {_WAY_OUT[work]}.",
                 file=inputs.settings_file,
                 node=next((node for task in tasks for node in task.nodes), None),
                 key="runners",
