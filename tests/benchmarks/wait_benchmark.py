@@ -28,7 +28,7 @@ from scheduler.session import AirflowSession  # noqa: E402
 
 #: Name -> seconds between looks, the most of them, how long the waits have stood already, and how long to measure.
 CASES = {
-    "a look every minute": {"poke": 60, "longest": None, "waited": 3600, "seconds": 120},
+    "a look every minute": {"poke": 60, "longest": None, "waited": 3600, "seconds": 60},
     "the default, after an hour": {"poke": 60, "longest": 300, "waited": 3600, "seconds": 300},
 }
 _QUICK = {"a look every five seconds": {"poke": 5, "longest": None, "waited": 3600, "seconds": 10}}

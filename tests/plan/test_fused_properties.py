@@ -13,7 +13,7 @@ from dbt_af_k8s.plan.codec import from_json, to_json
 from dbt_af_k8s.plan.values import DagPlan, Plan, TaskKind
 from dbt_af_k8s.plan.verify import verify
 
-MOST = 60
+MOST = 40
 
 
 @st.composite
