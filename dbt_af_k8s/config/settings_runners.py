@@ -4,15 +4,21 @@ That is what lets a node say no more than what is different for it: `changed` pu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 LOCAL, DBT_API = "local", "dbt_api"
 
 
+class RunnerOptions:
+    """What the options of all runners are; each kind is a frozen dataclass, with field names that no other has."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class LocalOptions:
+class LocalOptions(RunnerOptions):
     """dbt beside Airflow's worker."""
 
     #: The dbt program: a name on the PATH or a path. None: the one of the environment that runs the task.
@@ -20,7 +26,7 @@ class LocalOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class DbtApiOptions:
+class DbtApiOptions(RunnerOptions):
     """dbt behind an HTTP server with the API of dbt's own one."""
 
     #: Airflow connection of type HTTP: address and credentials.
@@ -36,7 +42,6 @@ class DbtApiOptions:
     deferrable: bool = True
 
 
-RunnerOptions = LocalOptions | DbtApiOptions
 #: The options of each runner that has some.
 OPTIONS: Mapping[str, type[RunnerOptions]] = MappingProxyType({LOCAL: LocalOptions, DBT_API: DbtApiOptions})
 
@@ -69,8 +74,9 @@ def changed(runner: str, options: RunnerOptions | None, given: Mapping[str, Any]
     """Options with the keys that are given over them; None for the options means the runner's defaults."""
     if runner not in OPTIONS:
         return None
-    base: RunnerOptions = OPTIONS[runner]() if options is None else options
-    return replace(base, **given)
+    base: Any = OPTIONS[runner]() if options is None else options
+    changed_options: RunnerOptions = replace(base, **given)
+    return changed_options
 
 
 def name_of(options: RunnerOptions) -> str:
@@ -82,5 +88,17 @@ def told(options: RunnerOptions | None) -> str:
     """The options that are not the default, for a person: `conn_id: dbt_prod, poke: 60`; may be empty."""
     if options is None:
         return ""
-    pairs = ((each.name, getattr(options, each.name)) for each in fields(options))
+    pairs = ((name, getattr(options, name)) for name in _names(type(options)))
     return ", ".join(f"{name}: {value}" for name, value in pairs if value != getattr(type(options)(), name))
+
+
+def options_of(given: Mapping[str, Any]) -> RunnerOptions:
+    """Options from all their fields. Raises `ValueError` where no runner has these."""
+    for kind in OPTIONS.values():
+        if {*_names(kind)} == {*given}:
+            return kind(**given)
+    raise ValueError(f"no runner has the options {', '.join(sorted(given))}")
+
+
+def _names(kind: type[RunnerOptions]) -> tuple[str, ...]:
+    return tuple(getattr(kind, "__dataclass_fields__", ()))

@@ -9,11 +9,12 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import msgspec
 
+from dbt_af_k8s.config.settings_runners import RunnerOptions, options_of
 from dbt_af_k8s.plan.values import PLAN_VERSION, DagPlan
 
 #: Goes up when older files cannot be read any more.
@@ -56,6 +57,13 @@ class Index:
     dags: tuple[DagFile, ...]
     #: File name of the slices that tasks start from; None where none could be made.
     slices: str | None = None
+    #: The same for targets with a manifest of their own, by target.
+    target_slices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stores(self) -> frozenset[str]:
+        """The names of all files of slices."""
+        return frozenset((*self.target_slices.values(), *((self.slices,) if self.slices else ())))
 
     def dag(self, dag_id: str) -> DagFile | None:
         """The file of one DAG, or None."""
@@ -103,9 +111,16 @@ def unpack_dag(data: bytes, entry: DagFile) -> DagPlan | None:
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         return None
     try:
-        return msgspec.msgpack.decode(zlib.decompress(data), type=DagPlan)
+        return msgspec.msgpack.decode(zlib.decompress(data), type=DagPlan, dec_hook=_options)
     except (zlib.error, msgspec.MsgspecError):
         return None
+
+
+def _options(kind: type, given: Any) -> RunnerOptions:
+    """The options of a runner: the only value of a plan that may be one of several kinds."""
+    if kind is not RunnerOptions:
+        raise NotImplementedError(kind)
+    return options_of(given)
 
 
 def dag_file(dag_id: str, data: bytes) -> DagFile:
@@ -132,6 +147,7 @@ def index_from_text(text: str) -> Index | None:
             env=dict(data["env"]),
             dags=tuple(DagFile(**entry) for entry in data["dags"]),
             slices=data.get("slices"),
+            target_slices=dict(data.get("target_slices") or {}),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
