@@ -42,7 +42,7 @@ check: $(READY) ## Format, lint, types, import contracts
 test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
 	@# The demo leaves a manifest with the names of its own database.
 	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
-	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler" $(PURE_TESTS) # 3: no Airflow, no dbt
+	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler and not load" $(PURE_TESTS) # 3: no Airflow, no dbt
 	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler and not load" $(OTHER_TESTS) # 9
 	$(BIN)/python -m pytest -m scheduler # 5: one scheduler for all
@@ -60,8 +60,8 @@ CLUSTER_TESTS = $(shell grep -rlE "mark\.cluster\b" tests --include="test_*.py")
 PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule k8s pods jobs plan))
 OTHER_TESTS := $(filter-out $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
-test-load: $(READY) ## The dbt server under load: 200 invocations, the server killed in the middle (6 minutes)
-	$(BIN)/python -m pytest -m load tests/server
+test-load: $(READY) ## The dbt server under load, 200 invocations, and a plan of 100,000 tasks (8 minutes)
+	$(BIN)/python -m pytest -m load tests/server tests/plan/test_many_tasks.py
 
 bench: $(READY) ## Measure parsing, compiling and starting dbt beside the peers (half an hour), and write the page
 	$(BIN)/python tests/benchmarks/run.py

@@ -61,7 +61,7 @@ def dbt_dags(
             compiled = load_dags(request, os.environ, only=asked)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
-        project = replace(project, slices=compiled.slices)
+        project = replace(project, slices=compiled.slices, target_slices=compiled.target_slices)
         return {dag.dag_id: emit_dag(dag, project, request) for dag in compiled.dags}
 
 

@@ -4,8 +4,8 @@ The child process of `dbt-af-k8s run`: `python -m dbt_af_k8s.airflow.run_here JO
 file JOB and writes one event as JSON per line on stdout; whatever Airflow, dbt and the tasks write goes to the file
 LOG. The caller sets AIRFLOW_HOME, the metadata database and `JOB_VARIABLE`; this process touches no other Airflow.
 
-    request: PlanRequest
-Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "slices", "runs": [{"dag_id", "start", "end", "form"}]}`.
+Job: `{"plan": <plan JSON>, "project_dir", "profiles_dir", "slices", "target_slices", "runs": [{"dag_id", "start",
+"end", "form"}]}`.
 Wait tasks are marked as done: the caller has put the runs in order, or passes the waits over knowingly. So are
 refreshes, and there are no callbacks: a try on one's own machine tells nobody. Events have `event` and `dag_id`:
 `dag-started` (`start`, `end`, `tasks`), `task-started` (`task_id`), `task-done` (`task_id`, `state`, `seconds`,
@@ -181,7 +181,8 @@ def main() -> None:
 def read_job(path: Path) -> Job:
     """The job that the caller wrote."""
     data = json.loads(path.read_text(encoding="utf-8"))
-    project = DbtProject(Path(data["project_dir"]), _path(data, "profiles_dir"), _path(data, "slices"))
+    own = tuple((target, Path(file)) for target, file in data["target_slices"])
+    project = DbtProject(Path(data["project_dir"]), _path(data, "profiles_dir"), _path(data, "slices"), own)
     return Job(
         dags={dag.dag_id: _in_private(dag) for dag in plan_from_dict(data["plan"]).dags},
         project=project,

@@ -2,7 +2,8 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,8 +21,19 @@ from dbt_af_k8s.cli.options import (
 from dbt_af_k8s.cli.terminal import console, counted, safe, write_json
 
 if TYPE_CHECKING:
+    from dbt_af_k8s.dbt.slices.targets import PlanSlices
     from dbt_af_k8s.dbt.slices.values import SliceSummary
+    from dbt_af_k8s.plan.request import PlanRequest
+    from dbt_af_k8s.plan.store import ParseTarget
 
+Parse = Annotated[
+    bool,
+    typer.Option(
+        "--parse",
+        help="Run `dbt parse` for each target that tasks run on, so that each has slices of its own; "
+        "manifest.json is written only where there is none.",
+    ),
+]
 #: Reasons against a slice that are shown to a person; JSON has all.
 _SHOWN = 5
 
@@ -33,6 +45,7 @@ def compile_plan(
     manifest: ManifestFile = None,
     config: ConfigFile = None,
     output_format: TextOrJson = Format.TEXT,
+    parse: Parse = False,
 ) -> None:
     """Write the compiled plan beside the manifest, from which DAG files load.
 
@@ -41,7 +54,8 @@ def compile_plan(
     from dbt_af_k8s.plan.store import CACHE_VARIABLE, compile_project
 
     started = time.perf_counter()
-    done = compile_project(Where(project_dir, profiles_dir, target, manifest, config).request(), os.environ)
+    request = Where(project_dir, profiles_dir, target, manifest, config).request()
+    done = compile_project(request, os.environ, parse=_parser(request) if parse else None)
     seconds = time.perf_counter() - started
     size = sum(file.stat().st_size for file in done.folder.iterdir()) if done.folder else 0
     tasks = sum(len(dag.tasks) for dag in done.dags)
@@ -54,13 +68,13 @@ def compile_plan(
                 "tasks": tasks,
                 "bytes": size,
                 "seconds": round(seconds, 3),
-                "slices": _slices_as_dict(done.slice_summary, done.no_slices),
+                "slices": _slices_as_dict(done.made_slices),
             }
         )
     elif done.folder is not None:
         told = f"{counted(len(done.dags), 'DAG')}, {counted(tasks, 'task')}, {size / 1024:,.0f} KiB in {seconds:.1f} s"
         console().print(f"[fine]✓[/] Compiled: {told}.\n  {safe(str(done.folder))}")
-        for line in _slices_as_lines(done.slice_summary, done.no_slices):
+        for line in _slices_as_lines(done.made_slices):
             console().print(safe(line))
     if done.folder is None:
         console(stderr=True).print(
@@ -70,19 +84,59 @@ def compile_plan(
         raise typer.Exit(1)
 
 
-def _slices_as_dict(summary: "SliceSummary | None", no_slices: str | None) -> dict[str, Any]:
+def _parser(request: "PlanRequest") -> "ParseTarget":
+    """Lets dbt write the manifest of a target; the project's own one at once, where there is none."""
+    from dbt_af_k8s.dbt.parse import parse_project
+    from dbt_af_k8s.dbt.values import DbtProject
+    from dbt_af_k8s.errors import UsageError
+    from dbt_af_k8s.plan.store import manifest_file
+
+    project = DbtProject(request.project_dir, request.profiles_dir)
+    if request.manifest is None and not manifest_file(request).is_file():
+        parse_project(project, os.environ, target=request.target, target_path=None)
+
+    def parse(target: str, executable: str | None, manifest: Path) -> str | None:
+        try:
+            parse_project(project, os.environ, target=target, target_path=manifest.parent, executable=executable)
+        except UsageError as reason:
+            return str(reason)
+        return None
+
+    return parse
+
+
+def _slices_as_dict(made: "PlanSlices | None") -> dict[str, Any]:
+    if made is None:
+        return {**_summary_as_dict(None, None), "targets": {}}
+    targets = {found.target: _summary_as_dict(found.summary, found.because) for found in made.targets}
+    return {**_summary_as_dict(made.main, made.because), "targets": targets}
+
+
+def _summary_as_dict(summary: "SliceSummary | None", because: str | None) -> dict[str, Any]:
     if summary is None:
-        return {"sliced": 0, "refused": None, "reasons": [], "because": no_slices}
-    reasons = [{"because": because, "nodes": count} for because, count in summary.reasons]
+        return {"sliced": 0, "refused": None, "reasons": [], "because": because}
+    reasons = [{"because": why, "nodes": count} for why, count in summary.reasons]
     return {"sliced": summary.sliced, "refused": summary.refused, "reasons": reasons, "because": None}
 
 
-def _slices_as_lines(summary: "SliceSummary | None", no_slices: str | None) -> list[str]:
-    """How many nodes start from a slice, and why the others do not."""
+def _slices_as_lines(made: "PlanSlices | None") -> list[str]:
+    """How many nodes start from a slice, and why the others do not; for each target that has slices of its own."""
+    if made is None:
+        return []
+    lines = [] if any(found.summary for found in made.targets) else _summary_as_lines(made.main, made.because, "")
+    for found in made.targets:
+        if found.summary is None:
+            lines.append(f"  Target {found.target} takes the slices of manifest.json where they fit: {found.because}")
+        else:
+            lines += _summary_as_lines(found.summary, None, f" on the target {found.target}")
+    return lines
+
+
+def _summary_as_lines(summary: "SliceSummary | None", because: str | None, where: str) -> list[str]:
     if summary is None:
-        return [f"  No slices, so each task parses the whole project: {no_slices}."] if no_slices else []
+        return [f"  No slices, so each task parses the whole project: {because}."] if because else []
     total = summary.sliced + summary.refused
-    lines = [f"  {summary.sliced} of {counted(total, 'node')} start from a slice."]
-    lines += [f"  {count} not: {because}." for because, count in summary.reasons[:_SHOWN]]
+    lines = [f"  {summary.sliced} of {counted(total, 'node')} start from a slice{where}."]
+    lines += [f"  {count} not: {why}." for why, count in summary.reasons[:_SHOWN]]
     more = len(summary.reasons) - _SHOWN
     return [*lines, f"  {counted(more, 'more reason')} (--format json)."] if more > 0 else lines

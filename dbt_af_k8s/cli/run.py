@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dbt_af_k8s.cli.run_home import PrivateHome
     from dbt_af_k8s.cli.run_order import RunStep
     from dbt_af_k8s.plan.request import PlanRequest
+    from dbt_af_k8s.plan.store import Compiled
     from dbt_af_k8s.plan.values import DagPlan, Plan
     from dbt_af_k8s.schedule.values import Interval
 
@@ -152,7 +153,7 @@ def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "Privat
     return report.succeeded
 
 
-def job_of(request: "PlanRequest", plan: "Plan", slices: Path | None, steps: tuple["RunStep", ...]) -> dict[str, Any]:
+def job_of(request: "PlanRequest", plan: "Plan", compiled: "Compiled", steps: tuple["RunStep", ...]) -> dict[str, Any]:
     """The job of `dbt_af_k8s.airflow.run_here`: this plan, made by this request, in these steps."""
     from dbt_af_k8s.plan.codec import plan_to_dict
 
@@ -163,10 +164,11 @@ def job_of(request: "PlanRequest", plan: "Plan", slices: Path | None, steps: tup
         "profiles_dir": request.profiles_dir,
         "manifest": request.manifest,
         "config": request.config,
-        "slices": slices,
+        "slices": compiled.slices,
     }
     return {
         "plan": plan_to_dict(plan),
+        "target_slices": [(target, str(file)) for target, file in compiled.target_slices],
         **{name: str(path) if path else None for name, path in paths.items()},
         "target": request.target,
         "runs": [
@@ -192,5 +194,5 @@ def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, 
         if dag.dag_id in wanted
     )
     request = where.request()
-    slices = load_dags(request, os.environ, only="").slices
-    return job_of(request, replace(plan, dags=dags, left_out=(), issues=()), slices, steps)
+    compiled = load_dags(request, os.environ, only="")
+    return job_of(request, replace(plan, dags=dags, left_out=(), issues=()), compiled, steps)

@@ -20,6 +20,10 @@ from typing import Any, NoReturn
 _MINOR_PARTS = 2
 #: What a relation's name is made of, each by a macro of the project.
 _COMPONENTS = ("database", "schema", "alias")
+#: Adapters whose listing of a schema is one query with a column `name`.
+_NARROWED = ("duckdb", "postgres")
+#: PostgreSQL's names have 63 letters; `__dbt_tmp` with a time, the longest ending, has less than 40.
+_SURE_LETTERS = 20
 
 
 class Refused(Exception):  # noqa: N818  a word of this room
@@ -91,8 +95,10 @@ def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], di
     shared = json.loads(zlib.decompress(about["shared"]))
     numbers = set(shared.pop("parts"))
     for unique_id in unique_ids:
-        (parts,) = opened.execute("SELECT parts FROM slice WHERE unique_id = ?", (unique_id,)).fetchone()
+        (parts, looks) = opened.execute("SELECT parts, looks FROM slice WHERE unique_id = ?", (unique_id,)).fetchone()
         numbers.update(map(int, parts.split()))
+        # Nodes of one process may take away each other's relations, which only the whole list tells.
+        header["only"] = None if looks or len(unique_ids) > 1 else unique_id
     document = {**shared, "nodes": {}, "sources": {}, "functions": {}}
     stub = json.loads(about["stub"])
     for number in sorted(numbers):
@@ -122,6 +128,7 @@ def invoke(arguments: list[str], header: dict[str, Any], manifest: Any, refusal:
         set_up(ctx, *args, **kwargs)
         try:
             check(ctx.obj["runtime_config"], manifest, header)
+            narrow_listing(ctx.obj["runtime_config"], manifest, header["only"])
         except Refused as reason:
             refuse(refusal, reason)
 
@@ -190,6 +197,42 @@ def sources_alike(config: Any, manifest: Any) -> None:
             if found != getattr(source, component):
                 told = f"the {component} of {source.unique_id} is {getattr(source, component)!r} in it and {found!r}"
                 raise Refused(f"{told} on the target {config.target_name}")
+
+
+def narrow_listing(config: Any, manifest: Any, unique_id: str | None) -> None:
+    """Let dbt list only the relations whose names begin as that of this node, the only one that runs.
+
+    dbt asks for all relations of a schema, which in one of 5,000 takes as long as all else. A node's materialization
+    looks for its own relation and for those that it names after it, with `__dbt_tmp` and the like behind.
+    """
+    import threading
+
+    from dbt.adapters.factory import get_adapter
+
+    node = None if unique_id is None else manifest.nodes.get(unique_id) or manifest.sources.get(unique_id)
+    name = str(getattr(node, "identifier", "") or getattr(node, "alias", ""))
+    # Long names are cut in the middle to make room for what stands behind.
+    start = name[:_SURE_LETTERS].lower()
+    if config.credentials.type not in _NARROWED or not start.isascii() or not start.replace("_", "a").isalnum():
+        return
+    adapter: Any = get_adapter(config)
+    list_all, execute, lock = adapter.list_relations_without_caching, adapter.execute, threading.Lock()
+
+    def narrowed(sql: str, *args: Any, **kwargs: Any) -> Any:
+        listed = f"select * from (\n{sql}\n) as listed where left(lower(name), {len(start)}) = '{start}'"  # noqa: S608  letters only
+        return execute(listed, *args, **kwargs)
+
+    def list_some(schema_relation: Any) -> Any:
+        with lock:
+            adapter.execute = narrowed
+            try:
+                return list_all(schema_relation)
+            finally:
+                del adapter.execute
+
+    adapter.list_relations_without_caching = list_some
+    # PostgreSQL: which view of another node goes away with this one's table matters to that node alone.
+    adapter._link_cached_database_relations = lambda schemas: None
 
 
 def place_seeds(config: Any, manifest: Any) -> None:

@@ -136,7 +136,11 @@ class DbtRun:
 
         (source,) = self._invocation.nodes
         return self._dbt(
-            argv, lambda path, *how: judge_freshness(source.unique_id, read_source_ages(path), *how), on_line, timeout
+            argv,
+            lambda path, *how: judge_freshness(source.unique_id, read_source_ages(path), *how),
+            on_line,
+            timeout,
+            may_slice=True,
         )
 
     def maintain(
@@ -164,7 +168,13 @@ class DbtRun:
 
         (node,) = self._invocation.nodes
         operation = self._invocation.operation or ""
-        return self._dbt(argv, lambda _, *how: judge_operation(operation, node.unique_id, told, *how), listen, timeout)
+        return self._dbt(
+            argv,
+            lambda _, *how: judge_operation(operation, node.unique_id, told, *how),
+            listen,
+            timeout,
+            may_slice=True,
+        )
 
     def run_selection(
         self,
@@ -226,11 +236,12 @@ class DbtRun:
         self, argv: Sequence[str], target_path: Path, see: Callable[[str], None], on_line: OnLine, timeout: float | None
     ) -> ProcessEnd | None:
         """Run dbt from the slices of its nodes; None where there are none that fit, which is said in the log."""
-        if self._project.slices is None:
+        store = self._project.slices_for(self._invocation.target)
+        if store is None:
             return None
         start = start_from_slice(
             self._invocation,
-            self._project.slices,
+            store,
             argv,
             project_dir=self._project.project_dir,
             target_path=target_path,

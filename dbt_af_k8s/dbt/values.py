@@ -80,3 +80,9 @@ class DbtProject:
     profiles_dir: Path | None = None
     #: The file of slices that tasks may start from (`dbt.slices`); None: dbt parses the whole project in each task.
     slices: Path | None = None
+    #: As `slices`, for targets that have a manifest of their own, as pairs sorted by target.
+    target_slices: tuple[tuple[str, Path], ...] = ()
+
+    def slices_for(self, target: str | None) -> Path | None:
+        """The file of slices for tasks on this target: its own, else that of the project's manifest."""
+        return next((file for name, file in self.target_slices if name == target), self.slices)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan
 
 if TYPE_CHECKING:
-    from dbt_af_k8s.dbt.slices.values import SliceSummary
+    from dbt_af_k8s.dbt.slices.targets import PlanSlices
 
 #: Folder for compiled plans of projects that cannot be written to.
 CACHE_VARIABLE = "DBT_AF_K8S_CACHE_DIR"
@@ -51,10 +51,14 @@ class Compiled:
     because: str | None
     #: The file of slices that tasks may start from; None where there is none.
     slices: Path | None = None
+    #: The same for targets with a manifest of their own, as pairs sorted by target.
+    target_slices: tuple[tuple[str, Path], ...] = ()
     #: What was found when the slices were made; None where they were not made now.
-    slice_summary: "SliceSummary | None" = None
-    #: Why no slices could be made, or None.
-    no_slices: str | None = None
+    made_slices: "PlanSlices | None" = None
+
+
+#: Lets dbt write the manifest of a target: (target, dbt program or None, the manifest's file) -> why it could not.
+ParseTarget = Callable[[str, str | None, Path], str | None]
 
 
 def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None = None) -> Compiled:
@@ -73,16 +77,23 @@ def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None 
         if stale is None:
             dags = _read_dags(folder, index, only)
             if dags is not None:
-                return Compiled(dags, folder, None, _slices_in(folder, index))
+                return _read(dags, folder, index)
             stale = "a file of it is missing or damaged"
         because = stale
     return compile_project(request, env, because=because, only=only)
 
 
 def compile_project(
-    request: PlanRequest, env: Mapping[str, str], *, because: str = "it was asked for", only: str | None = None
+    request: PlanRequest,
+    env: Mapping[str, str],
+    *,
+    because: str = "it was asked for",
+    only: str | None = None,
+    parse: ParseTarget | None = None,
 ) -> Compiled:
     """Make the compiled plan of a project, in its target folder or in the cache folder.
+
+    `parse`, if given, is called for each target that the plan's dbt tasks run on.
 
     Raises:
         ProjectError: as `plan_for_airflow`.
@@ -91,44 +102,50 @@ def compile_project(
     for folder in _folders(request, env):
         try:
             with _locked(folder):
-                return _compile_into(folder, request, env, because, only)
+                return _compile_into(folder, request, env, because, only, parse)
         except OSError:
             continue
     return Compiled(_only(_plan(request, env)[0], only), None, f"{because}; no folder can be written to")
 
 
 def _compile_into(
-    folder: Path, request: PlanRequest, env: Mapping[str, str], because: str, only: str | None
+    folder: Path,
+    request: PlanRequest,
+    env: Mapping[str, str],
+    because: str,
+    only: str | None,
+    parse: ParseTarget | None,
 ) -> Compiled:
+    from dbt_af_k8s.dbt.slices.targets import make_plan_slices, target_manifest
+    from dbt_af_k8s.plan.targets import dbt_targets
+
     index = _read_index(folder)
     if index is not None and because != "it was asked for" and _why_stale(index, request, env) is None:
         made_meanwhile = _read_dags(folder, index, only)
         if made_meanwhile is not None:
-            return Compiled(made_meanwhile, folder, None, _slices_in(folder, index))
+            return _read(made_meanwhile, folder, index)
     dags, index, packed = _plan(request, env)
-    summary, no_slices = _make_slices(request, folder)
-    index = replace(index, slices=None if summary is None else summary.name)
+    targets = {
+        target: None if parse is None else parse(target, executable, target_manifest(folder, target))
+        for target, executable in dbt_targets(dags)
+    }
+    made = make_plan_slices(manifest_file(request), request.project_dir, folder, targets)
+    own = {found.target: found.summary.name for found in made.targets if found.summary is not None}
+    index = replace(index, slices=None if made.main is None else made.main.name, target_slices=own)
+    stamps = [_stamp(target_manifest(folder, target), request) for target in own]
+    index = replace(index, files=tuple(sorted((*index.files, *stamps), key=lambda stamp: stamp.path)))
     for name, data in packed.items():
         _write(folder / name, data)
     _write(folder / _INDEX, index_to_text(index).encode())
     for file in sorted((*folder.glob("*.json.z"), *folder.glob("*.slices"))):
-        if file.name not in packed and file.name != index.slices:
+        if file.name not in packed and file.name not in index.stores:
             file.unlink(missing_ok=True)
-    return Compiled(_only(dags, only), folder, because, _slices_in(folder, index), summary, no_slices)
+    return replace(_read(_only(dags, only), folder, index), because=because, made_slices=made)
 
 
-def _make_slices(request: PlanRequest, folder: Path) -> "tuple[SliceSummary | None, str | None]":
-    """Make the slices of the project's manifest, or tell why there are none: then tasks run dbt as a whole."""
-    from dbt_af_k8s.dbt.slices.make import UnsliceableError, make_slices
-
-    try:
-        return make_slices(_manifest(request).read_bytes(), request.project_dir, folder), None
-    except UnsliceableError as reason:
-        return None, str(reason)
-
-
-def _slices_in(folder: Path, index: Index) -> Path | None:
-    return None if index.slices is None else folder / index.slices
+def _read(dags: tuple[DagPlan, ...], folder: Path, index: Index) -> Compiled:
+    own = tuple((target, folder / name) for target, name in sorted(index.target_slices.items()))
+    return Compiled(dags, folder, None, None if index.slices is None else folder / index.slices, own)
 
 
 def _plan(request: PlanRequest, env: Mapping[str, str]) -> tuple[tuple[DagPlan, ...], Index, Mapping[str, bytes]]:
@@ -136,7 +153,7 @@ def _plan(request: PlanRequest, env: Mapping[str, str]) -> tuple[tuple[DagPlan, 
     from dbt_af_k8s.plan.project import build_project, files_of, loadable, manifest_path
 
     recording = RecordingEnvironment(env)
-    stamps = {path: _stamp(path, request) for path in files_of(request, recording, _manifest(request))}
+    stamps = {path: _stamp(path, request) for path in files_of(request, recording, manifest_file(request))}
     plan = loadable(build_project(request, recording))
     manifest = manifest_path(request, _target_path(request))
     stamps.setdefault(manifest, _stamp(manifest, request))
@@ -187,14 +204,15 @@ def _stamp(path: Path, request: PlanRequest) -> FileStamp:
 
 def _folders(request: PlanRequest, env: Mapping[str, str]) -> Iterator[Path]:
     """Where the compiled plan of a request may be: beside the manifest, then in the cache folder."""
-    yield _manifest(request).parent / "dbt_af_k8s" / "plan" / request.fingerprint
+    yield manifest_file(request).parent / "dbt_af_k8s" / "plan" / request.fingerprint
     cache = env.get(CACHE_VARIABLE)
     if cache:
         project = hashlib.sha256(str(request.project_dir).encode()).hexdigest()[:16]
         yield Path(cache).expanduser() / project / request.fingerprint
 
 
-def _manifest(request: PlanRequest) -> Path:
+def manifest_file(request: PlanRequest) -> Path:
+    """The manifest of the request; found without reading YAML."""
     return request.manifest or request.project_dir / _target_path(request) / "manifest.json"
 
 

@@ -18,6 +18,7 @@ from dbt_af_k8s.cli.options import Where
 from dbt_af_k8s.cli.run import job_of
 from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
 from dbt_af_k8s.plan.passes.backfill import FORM
+from dbt_af_k8s.plan.store import Compiled
 from dbt_af_k8s.plan.values import ArtifactsPlan, Control, DagKind, DagPlan, Plan, RefreshPlan, TaskKind, TaskPlan
 
 pytestmark = pytest.mark.airflow
@@ -75,7 +76,7 @@ def test_a_run_here_tells_nobody_and_plans_what_was_named(dag_test_lab, tmp_path
     day = {"start": "2026-01-02T00:00:00+00:00", "end": "2026-01-03T00:00:00+00:00"}
     plan = Plan("shop", "0" * 64, "1.11.16", (DAG, BACKFILL))
     where = Where(shop.root, manifest=elsewhere / "manifest.json", config=elsewhere / "settings.yml")
-    made = job_of(where.request(), plan, None, ())
+    made = job_of(where.request(), plan, Compiled((), None, None), ())
     made["runs"] = [{"dag_id": dag.dag_id, **day} for dag in plan.dags]
     job.write_text(json.dumps(made))
     environment = {

@@ -253,8 +253,9 @@ def test_a_fresh_plan_is_read_in_time_that_does_not_grow_with_the_manifest(shop:
 def test_the_slices_lie_beside_and_go_with_the_plan(shop: Path) -> None:
     request = PlanRequest(shop)
     first = load_dags(request, {})
-    assert first.slice_summary is not None
-    assert first.slices == compiled_folder(shop) / first.slice_summary.name
+    assert first.made_slices is not None
+    assert first.made_slices.main is not None
+    assert first.slices == compiled_folder(shop) / first.made_slices.main.name
     assert first.slices.is_file()
     assert load_dags(request, {}).slices == first.slices
     write_manifest(shop, node("a"))
@@ -270,6 +271,6 @@ def test_a_manifest_of_which_no_slices_can_be_made_has_a_plan_all_the_same(shop:
     done = load_dags(PlanRequest(shop), {})
     assert done.dags
     assert done.slices is None
-    assert done.no_slices is not None
-    assert "dbt 1.9.0" in done.no_slices
+    assert done.made_slices is not None
+    assert "dbt 1.9.0" in (done.made_slices.because or "")
     assert load_dags(PlanRequest(shop), {}).because is None

@@ -24,7 +24,7 @@ _PROJECT_SECTIONS = {
 _SECTIONS = ("models", "seeds", "snapshots", "sources", "functions")
 #: Keys that dbt renders when it runs, or that no run reads. A source's database and schema are compared at its run.
 _LATE_KEYS = frozenset({"pre-hook", "post-hook", "pre_hook", "post_hook", "description", "query-comment"})
-_LATE_SOURCE_KEYS = frozenset({"database", "schema"})
+_LATE_SOURCE_KEYS = frozenset({"database", "schema", "loaded_at_query"})
 _TEST_KEYS = frozenset({"tests", "data_tests"})
 #: Words that give the same in every parse, and macros that only run late.
 _FIXED_WORDS = frozenset({"ref", "source", "doc", "this", "get_where_subquery"})

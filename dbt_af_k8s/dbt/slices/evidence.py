@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dbt_af_k8s.dbt.slices.early import EarlyEntries, EarlyProject, early_of_entries, early_of_project, may_be_early
-from dbt_af_k8s.dbt.slices.macros import unsafe_macros
+from dbt_af_k8s.dbt.slices.macros import looking_macros, looks_around, unsafe_macros
 from dbt_af_k8s.dbt.slices.manifest_json import Entry, Known, MacroEntry
 from dbt_af_k8s.dbt.slices.project_files import ProjectFiles
 from dbt_af_k8s.dbt.slices.safety import Evidence, Finding, why_unsafe
@@ -34,6 +34,7 @@ class Gathering:
         self._macros = tuple(macros)
         self._name = name
         self._adapter = adapter
+        self._looking = looking_macros(self._macros, adapter)
         self._files = ProjectFiles(project_dir, name)
         self._project_paths = self._files.project_paths(sorted({macro.package_name for macro in self._macros}))
 
@@ -52,6 +53,19 @@ class Gathering:
             why = f"the project's hook {hook.partition('.')[2]} runs with every task, and {found[hook].because}"
             found |= {key: Finding(why) for key in self._entries if key not in found}
         return found
+
+    def looks_around(self) -> frozenset[str]:
+        """The nodes that may look for other relations than their own; all of them where a project hook may."""
+        if self._looking.everywhere is not None:
+            return frozenset(self._entries)
+        found = frozenset(key for key in self._entries if self._may_look(self._read(key)))
+        operations = (key for key, entry in self._entries.items() if entry.resource_type == "operation")
+        return frozenset(self._entries) if found.intersection(operations) else found
+
+    def _may_look(self, entry: Entry) -> bool:
+        if entry.language == "python" or any(map(looks_around, entry.texts)):
+            return True
+        return self._looking.reached_by(entry) is not None
 
     def shared_marks(self) -> tuple[FileMark, ...]:
         """The files that every node depends on: those of the project and its packages, and its own macros."""

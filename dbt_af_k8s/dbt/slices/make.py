@@ -48,8 +48,12 @@ PRAGMA synchronous = OFF;
 CREATE TABLE about (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE mark (id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime_ns INTEGER, sha256 BLOB);
-CREATE TABLE slice (unique_id TEXT PRIMARY KEY, parts TEXT, files TEXT, because TEXT) WITHOUT ROWID;
+CREATE TABLE slice (unique_id TEXT PRIMARY KEY, parts TEXT, files TEXT, looks INTEGER, because TEXT) WITHOUT ROWID;
 """
+
+
+#: A row of the table `slice`: node, parts, files, whether it may look for other relations, why it has no slice.
+Row = tuple[str, str | None, str | None, int | None, str | None]
 
 
 class UnsliceableError(DbtAfK8sError):
@@ -124,7 +128,7 @@ class _Maker:
             raise
         return summary
 
-    def _fill(self, path: Path, rows: list[tuple[str, str | None, str | None, str | None]]) -> None:
+    def _fill(self, path: Path, rows: list[Row]) -> None:
         dictionary = b"".join(cut.full(raw) for raw in self._samples())[-_DICTIONARY:]
         about = {"header": json.dumps({"format": FORMAT, **asdict(self._header)}).encode(), "dictionary": dictionary}
         about["stub"] = json.dumps({"fields": cut.STUB_FIELDS, "rest": cut.STUB_REST}).encode()
@@ -137,7 +141,7 @@ class _Maker:
                 (n, mark.path, mark.size, mark.mtime_ns, bytes.fromhex(mark.sha256)) for mark, n in self._marks.items()
             )
             store.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?)", marks)
-            store.executemany("INSERT INTO slice VALUES (?, ?, ?, ?)", rows)
+            store.executemany("INSERT INTO slice VALUES (?, ?, ?, ?, ?)", rows)
         store.close()
 
     def _samples(self) -> Iterator[msgspec.Raw]:
@@ -177,7 +181,8 @@ class _Maker:
     def _mark_numbers(self, marks: Iterable[FileMark]) -> list[int]:
         return [self._marks.setdefault(mark, len(self._marks) + 1) for mark in marks]
 
-    def _rows(self, findings: Mapping[str, Finding]) -> Iterator[tuple[str, str | None, str | None, str | None]]:
+    def _rows(self, findings: Mapping[str, Finding]) -> Iterator[Row]:
+        looking = self._gathering.looks_around()
         for unique_id in sorted(self._entries):
             entry = self._entries[unique_id]
             if entry.resource_type not in _RUN_KINDS or entry.is_ephemeral:
@@ -185,14 +190,16 @@ class _Maker:
             try:
                 parts = cut.parts_of([unique_id], self._entries.get)
             except KeyError as unknown:
-                yield unique_id, None, None, f"it reads {unknown.args[0]}, which is no node, source or function"
+                yield unique_id, None, None, None, f"it reads {unknown.args[0]}, which is no node, source or function"
                 continue
             because = _why_refused(unique_id, parts, findings)
             if because is None:
                 marks = self._gathering.marks_of(key for key, is_full in parts.items() if is_full)
-                yield unique_id, _listed(self._part_numbers(parts)), _listed(self._mark_numbers(marks)), None
+                looks = any(key in looking for key, is_full in parts.items() if is_full)
+                numbers = _listed(self._part_numbers(parts)), _listed(self._mark_numbers(marks))
+                yield unique_id, *numbers, int(looks), None
             else:
-                yield unique_id, None, None, because
+                yield unique_id, None, None, None, because
 
 
 def _judged(document: Document) -> Document:

@@ -98,15 +98,17 @@ class Entry(Known, frozen=True, kw_only=True):
     depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
     refs: list[Ref] = msgspec.field(default_factory=list)
     sources: list[list[str]] = msgspec.field(default_factory=list)
-    #: Of a source.
+    #: Of a source; the query of its freshness is rendered when it runs.
     source_name: str | None = None
+    loaded_at_query: str | None = None
     #: Of a generic test: `models.orders`, the entry of the YAML file that it was written in.
     file_key_name: str | None = None
 
     @property
-    def hooks(self) -> tuple[str, ...]:
-        """The SQL of its own hooks."""
-        return tuple(hook.sql for hook in (*self.config.pre_hook, *self.config.post_hook))
+    def texts(self) -> tuple[str, ...]:
+        """Every text that dbt renders when it runs the node: its code, its hooks, its freshness query."""
+        hooks = (*self.config.pre_hook, *self.config.post_hook)
+        return (self.raw_code, self.loaded_at_query or "", *(hook.sql for hook in hooks))
 
 
 class MacroEntry(msgspec.Struct, frozen=True):

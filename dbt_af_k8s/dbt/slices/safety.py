@@ -37,7 +37,7 @@ Rule = Callable[[Entry, Evidence], Finding | None]
 
 def walks_graph(entry: Entry, evidence: Evidence) -> Finding | None:
     """`graph` holds every node of the project; in a slice it would hold a few."""
-    if any(GRAPH in words(text) for text in (entry.raw_code, *entry.hooks)):
+    if any(GRAPH in words(text) for text in entry.texts):
         return Finding("its Jinja walks `graph`")
     return None
 
@@ -83,7 +83,7 @@ def refs_may_differ(entry: Entry, evidence: Evidence) -> Finding | None:
         return None
     refs = {ref.name for ref in entry.refs}
     sources = {tuple(source) for source in entry.sources}
-    for text in (entry.raw_code, *entry.hooks):
+    for text in entry.texts:
         for call in calls(text):
             if call.arguments is None:
                 if unstable_refs(text):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 #: Goes up when older stores cannot be read any more.
 FORMAT = 2
-#: Verbs of `DbtInvocation` that run from a slice; they select nodes by name and read nothing else of the project.
-SLICED_VERBS = frozenset({"run", "seed", "snapshot", "test", "build", "freshness"})
+#: Verbs of `DbtInvocation` that run from a slice; they name their nodes and read nothing else of the project.
+SLICED_VERBS = frozenset({"run", "seed", "snapshot", "test", "build", "freshness", "run-operation"})
 #: Minor versions of dbt whose `Manifest.from_dict` takes our cut. Others read the same JSON in other ways.
 KNOWN_DBT = ("1.11",)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dbt_af_k8s.dbt.slices.macros import looking_macros
 from dbt_af_k8s.dbt.slices.make import UnsliceableError, make_slices
+from dbt_af_k8s.dbt.slices.manifest_json import MacroEntry
 
 pytestmark = pytest.mark.dbt
 
@@ -28,11 +30,14 @@ models:
         "{% macro through() %}{{ count_nodes() }}{% endmacro %}"
         "{% macro set_up() %}{{ config(tags=['x']) }}{% endmacro %}"
         "{% macro chosen() %}{{ ref('safe') if var('other') == 'x' else ref('safe_too') }}{% endmacro %}"
+        "{% macro finds(name) %}{{ load_relation(ref('safe')) }}{% endmacro %}"
         "{% materialization counted, default %}{{ count_nodes() }}{% endmaterialization %}"
     ),
     "models/safe.sql": "select 1 as id",
     "models/safe_too.sql": "{{ config(alias='b') }} select 1 as id",
     "models/of_safe.sql": "select id, '{{ var('other') }}' as x, '{{ target.name }}' as t from {{ ref('safe') }}",
+    "models/finds.sql": "select '{{ finds('a') }}' as n",
+    "models/finds_itself.sql": "{{ config(post_hook='{{ adapter.get_relation(none, none, none) }}') }} select 1 as n",
     "models/walks.sql": "select {{ graph.nodes | length }} as n",
     "models/walks_by_macro.sql": "select {{ through() }} as n",
     "models/hook_walks.sql": "{{ config(post_hook='{{ through() }}') }} select 1 as n",
@@ -64,7 +69,10 @@ models:
 """,
     "models/of_safe.md": "{% docs of_safe %}Words.{% enddocs %}",
 }
-SAFE = {"model.shop.safe", "model.shop.safe_too", "model.shop.of_safe", "test.shop.not_null_safe_too_id"}
+LOOKING = {"model.shop.finds", "model.shop.finds_itself"}
+SAFE = LOOKING | {
+    *("model.shop.safe", "model.shop.safe_too", "model.shop.of_safe", "test.shop.not_null_safe_too_id"),
+}
 BECAUSE = {
     "model.shop.walks": "its Jinja walks `graph`",
     "model.shop.walks_by_macro": "the macro `through` uses another one: the macro `count_nodes` walks `graph`",
@@ -112,6 +120,27 @@ def test_each_reason_is_found_and_nothing_else(unsafe) -> None:
     sliced, refused = made(unsafe)
     assert {without_hash(key): why for key, why in refused.items()} == BECAUSE
     assert set(map(without_hash, sliced)) == SAFE
+
+
+def test_nodes_that_look_for_relations_of_others_are_marked(unsafe) -> None:
+    summary = unsafe.summary
+    with sqlite3.connect(unsafe.root / "target" / summary.name) as store:
+        rows = store.execute("SELECT unique_id FROM slice WHERE looks = 1").fetchall()
+    assert {key for (key,) in rows} == LOOKING
+
+
+@pytest.mark.parametrize(
+    ("name", "sql"),
+    [
+        ("default__make_temp_relation", "{% macro default__make_temp_relation(base, suffix) %}{% endmacro %}"),
+        ("is_incremental", "{% macro is_incremental() %}{{ load_relation(this) }}{% endmacro %}"),
+    ],
+)
+def test_a_macro_in_the_place_of_one_of_dbts_own_lets_all_nodes_look(name: str, sql: str) -> None:
+    dbts = [MacroEntry(f"macro.dbt.{name}", name, "dbt", "x.sql", "{{ load_cached_relation(this) }}")]
+    own = MacroEntry(f"macro.shop.{name}", name, "shop", "macros/x.sql", sql)
+    assert looking_macros(dbts, "duckdb").everywhere is None
+    assert looking_macros([*dbts, own], "duckdb").everywhere is not None
 
 
 def test_a_changed_macro_stops_all(unsafe, tmp_path: Path) -> None:

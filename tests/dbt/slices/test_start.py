@@ -117,7 +117,7 @@ def test_reasons_before_dbt_starts(shop, tmp_path: Path) -> None:
     found = [
         started(shop, "model.shop.walks"),
         started(shop, "model.shop.gone"),
-        started(shop, verb="run-operation"),
+        started(shop, verb="compile"),
         started(shop, program=str(wrapper)),
         started(shop, program="dbt-of-nobody"),
     ]
@@ -129,7 +129,7 @@ def test_reasons_before_dbt_starts(shop, tmp_path: Path) -> None:
     assert told == [
         "model.shop.walks has none: its Jinja walks `graph`",
         "model.shop.gone is not in the manifest that the slices were made from",
-        "`dbt run-operation` does not run from slices",
+        "`dbt compile` does not run from slices",
         f"{wrapper} is no script of a Python environment that can be read",
         "dbt-of-nobody is no script of a Python environment that can be read",
         f"{shop.store.name} cannot be read: file is not a database",
