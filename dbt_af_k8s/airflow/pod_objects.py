@@ -16,6 +16,8 @@ from dbt_af_k8s.pods.manifest import SCRIPT_VOLUME
 Failure = TypeVar("Failure", bound=BaseException)
 #: Answers of the API.
 _CONFLICT, MISSING = 409, 404
+#: Seconds for a connection, and without a byte of a log that is read at once.
+_LOG_TIMEOUT = (60, 60)
 
 
 class ScriptPodManager(PodManager):
@@ -64,12 +66,17 @@ class ScriptPodManager(PodManager):
         try:
             # As bytes: the client (36.0) makes `b'...'` of a log that it reads itself.
             answer = self._client.read_namespaced_pod_log(
-                name=pod.metadata.name, namespace=pod.metadata.namespace, container=container, _preload_content=False
+                name=pod.metadata.name,
+                namespace=pod.metadata.namespace,
+                container=container,
+                _preload_content=False,
+                _request_timeout=_LOG_TIMEOUT,
             )
-        except ApiException as refused:
+            data = answer.data
+        except (ApiException, HTTPError) as refused:
             log.warning("The log of container %s cannot be read: %s", container, one_line(refused)[2])
             return
-        for line in answer.data.decode("utf-8", "replace").splitlines():
+        for line in data.decode("utf-8", "replace").splitlines():
             log.info("[%s] %s", container, line)
 
     @staticmethod

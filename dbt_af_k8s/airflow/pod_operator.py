@@ -12,6 +12,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from dbt_af_k8s.airflow.dbt_operator import span_text
+from dbt_af_k8s.airflow.pod_log import LogClient
 from dbt_af_k8s.airflow.pod_objects import (
     MISSING,
     ScriptPodManager,
@@ -158,7 +159,7 @@ class DbtPodOperator(KubernetesPodOperator):
     @cached_property
     def pod_manager(self) -> ScriptPodManager:
         """Airflow's, with a create that finds out whether a try that seemed to fail has made the pod."""
-        return ScriptPodManager(kube_client=self.client, callbacks=self.callbacks)
+        return ScriptPodManager(kube_client=LogClient(self.client.api_client), callbacks=self.callbacks)
 
     def get_or_create_pod(self, pod_request_obj: Any, context: Any) -> Any:
         """The pod, with its ConfigMap where the target wants one; an adopted pod that has none yet gets it now."""

@@ -19,6 +19,7 @@ pytest.importorskip("airflow")
 from airflow.sdk.exceptions import TaskDeferred
 from kubernetes import client
 
+from dbt_af_k8s.airflow.pod_log import LogClient
 from dbt_af_k8s.airflow.pod_operator import RUNG_KEY, DbtPodOperator
 from dbt_af_k8s.airflow.script_run import ScriptFailedError, ScriptRetryError
 from dbt_af_k8s.plan.scripts import PodPlan
@@ -262,17 +263,25 @@ def test_a_deferred_task_has_the_same_verdict(make: Make, name: str, source: str
     ("what", "more", "told"),
     [
         ("evicted", {}, "it was evicted"),
-        ("node_lost", {"logs": False}, "the pod is gone"),
+        ("node_lost", {}, "the pod is gone"),
         ("deleted", {}, "deleted"),
         ("image_pull", {}, "cannot be pulled"),
         ("unschedulable", {"startup_timeout": 2}, "no node takes it"),
     ],
 )
 def test_what_the_cluster_does_is_tried_again(
-    make: Make, stand_in: "Cluster", name: str, what: Any, more: dict[str, Any], told: str
+    make: Make,
+    stand_in: "Cluster",
+    name: str,
+    what: Any,
+    more: dict[str, Any],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from cluster_server.faults import PodFault
 
+    # Nobody ends the log of a pod whose node is gone.
+    monkeypatch.setattr(LogClient, "longest_silence", 1)
     stand_in.fail_pods(PodFault(what, pod=f"{name}*", on_line="began"))
     with pytest.raises(ScriptRetryError, match=told):
         make(SLEEP, **more).execute(Tries(name).context())
