@@ -71,6 +71,9 @@ def _finding(found: ErrorDetails, schema: Mapping[str, Any]) -> Finding:
     path, kind = _without_types(found["loc"], schema), found["type"]
     value, context = found["input"], found.get("ctx", {})
     if path and path[-1] == "[key]":  # a key of a free mapping; pydantic gives its repr before
+        if isinstance(value, str) and value and "reason" in context:  # the key's own kind says what it takes
+            message = f"A key of `{dotted(path[:-2])}` {context['reason']}."
+            return Finding((*path[:-2], value), "wrong", message, str(context.get("fix", "Correct the key.")))
         return _strange_key(path[:-2], value)
     if kind == "invalid_key":
         return _strange_key(path[:-1], value if path[-1:] == ("[key]",) else path[-1])

@@ -200,3 +200,46 @@ def test_what_changed_in_a_pod_is_told_key_by_key() -> None:
     assert ("pod.limits", None, '{"memory": "3Gi"}') in changes
     assert {what for what, _, _ in changes} == {"pod.config", "pod.limits", "pod.requests", "pod.script"}
     assert not any("print" in (old or "") + (new or "") for _, old, new in changes)
+
+
+def test_a_target_that_no_node_needs_is_looked_at_too() -> None:
+    profile = profile_with(
+        k8s={"type": "kubernetes", "image_name": "a", "pod_cpu": 1},
+        jobs={"type": "kubernetes_job", "tail_log": True},
+        env={"type": "venv", "requirement": []},
+        fine={"type": "kubernetes", "image_name": "a"},
+    )
+    plan = plan_of(model("orders"), profile=profile)
+    assert [(issue.severity, issue.code, issue.node, issue.key) for issue in plan.issues] == [
+        ("warning", "unknown-venv-key", None, "outputs.env.requirement"),
+        ("warning", "unknown-kubernetes-key", None, "outputs.jobs.tail_log"),
+        ("warning", "unknown-kubernetes-key", None, "outputs.k8s.pod_cpu"),
+    ]
+    assert all(issue.message.endswith("No node runs on this target.") for issue in plan.issues)
+    assert tasks_of(plan, "sales__daily").keys() == {"orders"}
+
+
+def test_a_target_that_a_node_needs_is_told_once() -> None:
+    broken = profile_with(k8s={"type": "kubernetes", "image_name": "a", "pod_cpu": 1})
+    assert [issue.severity for issue in plan_of(script(), profile=broken).issues] == ["error"]
+
+
+def test_kubernetes_settings_that_nothing_reads_are_told() -> None:
+    more = {"kubernetes": {"pod_memory_guarantee": "3Gi"}}
+    plan = plan_of(model("orders", meta=more), script("other", target="env", meta=more), profile=SCRIPTS)
+    assert [(issue.code, issue.node, issue.key) for issue in plan.issues] == [
+        ("idle-kubernetes-settings", "model.shop.orders", "meta.kubernetes"),
+        ("idle-kubernetes-settings", "model.shop.other", "meta.kubernetes"),
+    ]
+    assert "is of type `venv`" in plan.issues[1].message
+
+
+def test_kubernetes_settings_of_a_whole_folder_are_none_of_them() -> None:
+    more = {"kubernetes": {"pod_memory_guarantee": "3Gi"}}
+    assert plan_of(model("orders", meta=more), script(meta=more)).issues == ()
+
+
+def test_kubernetes_settings_for_backfills_alone() -> None:
+    more = {"kubernetes": {"pod_memory_guarantee": "3Gi"}, "bf_cluster": "k8s"}
+    node = model("orders", language="python", meta={"dbt_target": "env", **more})
+    assert plan_of(node, profile=SCRIPTS).issues == ()

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from dbt_af_k8s.config.settings import NodeSettings
 from dbt_af_k8s.config.settings_runners import RunnerRule
-from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.errors import Issue, Severity, error
 from dbt_af_k8s.jobs.target import job_target_for_node, read_job_target, without_template
 from dbt_af_k8s.jobs.values import JobTarget
 from dbt_af_k8s.manifest.values import Node
@@ -86,6 +86,15 @@ class _Shelf(Generic[Target]):
         fix = f"Correct `outputs.{name}` in {profile.file}; its errors are told with another node."
         return None, (error("broken-target", message, fix, file=node.file, node=node.unique_id),)
 
+    def look_at(self, name: str, defaults: Mapping[str, Any]) -> Issues:
+        """What is wrong with a target, where no node has needed it so far. Nothing breaks by it: only warnings."""
+        profile = self._inputs.profile
+        if name in self._found or name not in profile.python_targets:
+            return ()
+        _, issues = self._read({**defaults, **profile.python_targets[name]}, name=name, file=profile.file)
+        said = "No node runs on this target."
+        return tuple(replace(each, severity=Severity.WARNING, message=f"{each.message} {said}") for each in issues)
+
 
 class Scripts:
     """Decides about the nodes whose targets are no warehouse."""
@@ -109,6 +118,16 @@ class Scripts:
             reason = f"targets of type `{kind}` are not supported yet"
             return ScriptDecision(None, _chosen(target, kind, kind), left_out=reason)
         return row(_Question(self._inputs, node, settings, target))
+
+    def unused(self) -> Issues:
+        """What is wrong with targets that no node has needed so far."""
+        shelves = {"kubernetes": self._kubernetes, "venv": self._venvs, "kubernetes_job": self._jobs}
+        issues: Issues = ()
+        for name, kind in self._inputs.profile.target_types.items():
+            if kind in shelves:
+                defaults = _NO_TARGET_SETTINGS if kind == "venv" else self._cluster_defaults()
+                issues += shelves[kind].look_at(name, defaults)
+        return issues
 
     def _pod(self, question: _Question) -> ScriptDecision:
         node, settings, shared = question.node, question.settings, self._inputs.settings.kubernetes

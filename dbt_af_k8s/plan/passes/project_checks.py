@@ -6,8 +6,11 @@ from difflib import get_close_matches
 from dbt_af_k8s.errors import Issue, error, warning
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
-from dbt_af_k8s.plan.passes.decide import Decisions
+from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
 from dbt_af_k8s.plan.passes.layout import Layout
+
+#: Types of targets that `kubernetes` of a node changes.
+_READERS = ("kubernetes", "kubernetes_job")
 
 
 def project_issues(inputs: PlanInputs, decisions: Decisions, layout: Layout) -> tuple[Issue, ...]:
@@ -19,6 +22,8 @@ def project_issues(inputs: PlanInputs, decisions: Decisions, layout: Layout) -> 
         *_shared_names(decisions, layout),
         *_start_dates(decisions),
         *_pools(inputs, decisions),
+        *decisions.scripts.unused(),
+        *_idle_kubernetes(inputs, decisions),
         *_empty(inputs, layout),
     )
 
@@ -110,6 +115,34 @@ def _pools(inputs: PlanInputs, decisions: Decisions) -> Iterable[Issue]:
                 node=key,
                 key="pool",
             )
+
+
+def _idle_kubernetes(inputs: PlanInputs, decisions: Decisions) -> Iterable[Issue]:
+    """Nodes with `kubernetes` settings that no target of theirs reads; but for what whole folders say."""
+    heeded = [each.settings.kubernetes for each in decisions.nodes.values() if _is_heeded(inputs, each)]
+    for key, decision in decisions.nodes.items():
+        settings = decision.settings
+        if not settings.kubernetes or _is_heeded(inputs, decision) or settings.kubernetes in heeded:
+            continue
+        kind = inputs.profile.target_types.get(decision.target.target or "")
+        message = f"Target `{decision.target.target}` is of type `{kind}`, so `kubernetes` of the node has no effect."
+        yield warning(
+            "idle-kubernetes-settings",
+            message,
+            "Name a target of type `kubernetes` or `kubernetes_job` in `dbt_target`, or remove it; if it is meant for "
+            "something else, add `kubernetes` to `node_settings.ignore`.",
+            file=decision.node.file,
+            node=key,
+            key=f"{settings.kubernetes_place}.kubernetes",
+        )
+
+
+def _is_heeded(inputs: PlanInputs, decision: NodeDecision) -> bool:
+    """Whether a target of the node reads its `kubernetes` settings, or is not known."""
+    types = inputs.profile.target_types
+    targets = (decision.target.target, decision.settings.bf_cluster, inputs.settings.targets.backfill)
+    kinds = [types.get(target) for target in targets if target is not None]
+    return types.get(decision.target.target or "") is None or any(kind in _READERS for kind in kinds)
 
 
 def _empty(inputs: PlanInputs, layout: Layout) -> Iterable[Issue]:
