@@ -11,7 +11,7 @@ from kubernetes.client import CoreV1Api
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 
-class LogClient(CoreV1Api):
+class LogClient(CoreV1Api):  # type: ignore[misc] # the client has no types
     """The API of the cluster, where following a log raises `TimeoutError` after a silence.
 
     Airflow takes that as a sign to look at the pod, and to read on while its container runs.

@@ -121,7 +121,11 @@ class Scripts:
 
     def unused(self) -> Issues:
         """What is wrong with targets that no node has needed so far."""
-        shelves = {"kubernetes": self._kubernetes, "venv": self._venvs, "kubernetes_job": self._jobs}
+        shelves: Mapping[str, _Shelf[Any]] = {
+            "kubernetes": self._kubernetes,
+            "venv": self._venvs,
+            "kubernetes_job": self._jobs,
+        }
         issues: Issues = ()
         for name, kind in self._inputs.profile.target_types.items():
             if kind in shelves:
