@@ -8,6 +8,7 @@ from airflow.sdk.log import mask_secret
 
 from dbt_af_k8s.airflow.rendered_file import write_whole
 from dbt_af_k8s.config.read_templates import template_finder
+from dbt_af_k8s.jobs.advice import job_advice
 from dbt_af_k8s.jobs.document import read_job
 from dbt_af_k8s.jobs.masking import masked, secrets_in
 from dbt_af_k8s.jobs.run import JobRun, prepared_job
@@ -56,6 +57,13 @@ def job_to_send(
 ) -> dict[str, Any]:
     """The job for one run."""
     return prepared_job(template, run, namespace=namespace, name_suffix=name_suffix, taken=taken)
+
+
+def tell_job(log: Any, job: Mapping[str, Any], fields: Mapping[str, Any], on_kill_action: str, poll: float) -> None:
+    """Write a job that is to be sent into the task's log, secrets masked, and what may go wrong with it."""
+    log.info("The Job, secrets masked:\n%s", shown_job(job, fields))
+    for issue in job_advice(job, on_kill_action=on_kill_action, poll_every=poll):
+        log.warning("%s %s", issue.message, issue.fix)
 
 
 def shown_job(job: Mapping[str, Any], fields: Mapping[str, Any]) -> str:

@@ -180,7 +180,7 @@ class KubernetesJobTemplateOperator(BaseOperator):
         return ClusterAccess(self.kubernetes_conn_id, self.config_file, self.cluster_context, self.in_cluster)
 
     def _made_or_found(self, cluster: Cluster, template: Mapping[str, Any], run: JobRun) -> dict[str, Any]:
-        from dbt_af_k8s.airflow.job_rendering import job_to_send, shown_job
+        from dbt_af_k8s.airflow.job_rendering import job_to_send, tell_job
 
         own = template.get("metadata", {}).get("namespace")
         namespace = own or self.namespace or cluster.namespace()
@@ -195,7 +195,7 @@ class KubernetesJobTemplateOperator(BaseOperator):
                 cluster.patch_job(namespace, str(found["metadata"]["name"]), suspension(False))
             return dict(found)
         job = job_to_send(template, run, namespace=namespace, name_suffix=self.name_suffix, taken=names_of(mine))
-        self.log.info("The Job, secrets masked:\n%s", shown_job(job, self.fields))
+        tell_job(self.log, job, self.fields, self.on_kill_action, self.poll_every)
         if job["metadata"]["name"] in names_of(mine):
             self.log.info("Deleting the Job of an earlier try: without a suffix it has the same name.")
             cluster.delete_job(namespace, str(job["metadata"]["name"]), wait=_DELETION)

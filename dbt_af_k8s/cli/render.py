@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
-from dbt_af_k8s.cli.terminal import write_json, write_text
+from dbt_af_k8s.cli.terminal import print_issues, write_json, write_text
 from dbt_af_k8s.cli.waits import interval_asked
 from dbt_af_k8s.errors import UsageError
 
 if TYPE_CHECKING:
     from dbt_af_k8s.plan.objects import Templates
+    from dbt_af_k8s.plan.values import TaskPlan
 
 
 class Format(StrEnum):
@@ -57,10 +58,28 @@ def render(
     interval = interval_asked(dag, start, end)
     run = PodRun(interval.start, interval.end, _conf(conf))
     objects = objects_of(task, run, memory_rung=memory_rung, dag_id=dag.dag_id, templates=_templates(project_dir))
+    _advise(task, objects)
     if output_format is Format.JSON:
         write_json({"apiVersion": "v1", "kind": "List", "items": list(objects)})
     else:
         write_text(yaml_of(objects))
+
+
+def _advise(task: "TaskPlan", objects: Iterable[Mapping[str, Any]]) -> None:
+    """Say on stderr what may go wrong with a job."""
+    if task.job is None:
+        return
+    from dbt_af_k8s.jobs.advice import job_advice
+
+    target, node = task.job.target, task.job.payload.node
+    jobs = [each for each in objects if each["kind"] == "Job"]
+    issues = [
+        issue
+        for job in jobs
+        for issue in job_advice(job, on_kill_action=target.on_kill_action, poll_every=target.poll_every, node=node)
+    ]
+    if issues:
+        print_issues(issues, stderr=True)
 
 
 def _templates(project_dir: Path) -> "Templates":

@@ -64,3 +64,13 @@ def test_check_reads_the_template(shop: Shop) -> None:
     missing = shop.run("check")
     assert missing.exit_code == 0
     assert "The template 'job.yml' is not found here" in " ".join(missing.output.split())
+
+
+def test_what_may_go_wrong_with_the_job_is_said_beside_it(shop: Shop) -> None:
+    (shop.root / "templates/job.yml").write_text(
+        TEMPLATE.replace("spec:\n", "spec:\n  ttlSecondsAfterFinished: 0\n", 1)
+    )
+    result = shop.run("render", "export_all", *INTERVAL)
+    assert result.exit_code == 0
+    assert "job-goes-too-soon" in result.stderr
+    assert [each["kind"] for each in yaml.safe_load_all(result.stdout)] == ["PersistentVolumeClaim", "Job"]
