@@ -2,8 +2,7 @@
 
 All runs are forks of one process that has imported dbt, which is most of what a run costs. The whole side runs the
 nodes of one verb at once where their parents allow it; that is the same to dbt. The sliced side has a process for each
-node and one for tests, as tasks have; or, where a project is run for the second time, one for each such group, as fused
-tasks have.
+node that a test wants to see alone, as most tasks have; the others run in such groups, as fused tasks do.
 """
 
 import json
@@ -204,20 +203,16 @@ class Runner:
             refused,
         )
 
-    def run_all(self, groups: list[list[str]], *, per_node: bool) -> dict[str, Any]:
-        """What became of each node and source, by unique_id."""
+    def run_all(self, groups: list[list[str]], *, alone: Callable[[str], bool]) -> dict[str, Any]:
+        """What became of each node and source, by unique_id; those that are `alone` have a process of their own."""
         found: dict[str, Any] = {}
-        for number, group in enumerate(groups):
-            # Tests of several nodes run in one process here, as those of one node do in a task.
-            is_alone = group[0].startswith("source.") or (per_node and not group[0].startswith("test."))
-            parts = [[key] for key in group] if is_alone else [group]
-            for at, keys in enumerate(parts):
-                one = self.run(self.project.invocation(*keys), f"{number}_{at}")
-                told = told_of_nodes(one.rows) | told_of_sources(one.ages)
-                assert told.keys() >= set(keys), one.lines
-                failed = any(result["status"] in ("error", "fail") for result in told.values())
-                assert one.code == int(failed), one.lines
-                found |= told
+        for number, keys in enumerate(part for group in groups for part in in_parts(group, alone)):
+            one = self.run(self.project.invocation(*keys), str(number))
+            told = told_of_nodes(one.rows) | told_of_sources(one.ages)
+            assert told.keys() >= set(keys), one.lines
+            failed = any(result["status"] in ("error", "fail") for result in told.values())
+            assert one.code == int(failed), one.lines
+            found |= told
         return found
 
     def maintain(self, unique_id: str, operation: str, **options: str | int | tuple[str, ...]) -> Any:
@@ -236,6 +231,30 @@ class Runner:
 
 def results_in(file: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_bytes())["results"] if file.exists() else []
+
+
+def in_parts(group: list[str], alone: Callable[[str], bool]) -> Iterator[list[str]]:
+    """The group in the same order, in parts of one node or more."""
+    together: list[str] = []
+    for key in group:
+        if alone(key):
+            if together:
+                yield together
+            yield [key]
+            together = []
+        else:
+            together.append(key)
+    if together:
+        yield together
+
+
+def first_of_their_kind(manifest: dict[str, Any]) -> frozenset[str]:
+    """One node of each materialization and strategy."""
+    found: dict[tuple[Any, ...], str] = {}
+    for key, node in sorted(manifest["nodes"].items()):
+        config = node["config"]
+        found.setdefault((node["resource_type"], config["materialized"], config.get("incremental_strategy")), key)
+    return frozenset(found.values())
 
 
 def in_groups(

@@ -170,6 +170,8 @@ def named_alike(config: Any, manifest: Any) -> None:
     from dbt.parser.base import RelationUpdate
 
     nodes = [node for node in manifest.nodes.values() if node.relation_name is not None]
+    # A function is called by its name in the warehouse, but is no relation.
+    nodes += manifest.functions.values()
     if not nodes:
         return
     for component in _COMPONENTS:

@@ -62,7 +62,7 @@ def test_every_section_arrives() -> None:
         RunnerRule("*", "local", LocalOptions("/opt/dbt/bin/dbt")),
     )
     assert settings.tests_per == "test"
-    assert settings.waits == WaitSettings("task", 12 * 3600, 120, False)
+    assert settings.waits == WaitSettings("task", 12 * 3600, 120, deferrable=False)
     assert settings.pools == (
         PoolSettings("z", 2, kinds=("run", "test")),
         PoolSettings("a", 1, targets=("dev",), domains=("s*",)),
