@@ -29,7 +29,9 @@ from dbt_af_k8s.k8s.names import safe_dns_label
 
 #: Longest piece of somebody else's message that ours repeats, in characters.
 _LONGEST = 300
-
+#: Most characters or items that `*` may come to, and the largest numbers of `**`.
+_LONGEST_PRODUCT = 1_000_000
+_LARGEST_BASE, _LARGEST_POWER = 2**64, 64
 
 #: Looks for a template by its name (`jobs/export.yaml`) in the search paths, in their order; None: in none of them.
 FindTemplate = Callable[[str], TemplateText | None]
@@ -78,7 +80,7 @@ def render_template(
     such name of the file is told at once. Raises `ProjectError`.
     """
     loader = _Loader(find)
-    sandbox = ImmutableSandboxedEnvironment(loader=loader, undefined=StrictUndefined, autoescape=False)
+    sandbox = _Sandbox(loader=loader, undefined=StrictUndefined, autoescape=False)
     sandbox.filters.update(surroundings.filters)
     sandbox.filters["dns_label"] = safe_dns_label
     sandbox.globals.update(surroundings.names)
@@ -89,6 +91,30 @@ def render_template(
         fault = _Fault(failed, name, loader.found, searched)
         known = {**sandbox.globals, **variables}
         raise ProjectError(list(fault.issues(sandbox, known))) from failed
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, where a slip in a product does not fill the memory of a worker."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Multiply what a template needs, and nothing huge."""
+        are_numbers = all(isinstance(side, int | float) for side in (left, right))
+        if operator == "**":
+            is_small = not are_numbers or (abs(left) <= _LARGEST_BASE and abs(right) <= _LARGEST_POWER)
+        else:
+            is_small = are_numbers or abs(_size(left) * _size(right)) <= _LONGEST_PRODUCT
+        if not is_small:
+            raise SecurityError(f"`{operator}` to something huge")
+        return super().call_binop(context, operator, left, right)
+
+
+def _size(side: Any) -> float:
+    """How long a product gets by this side of it."""
+    if isinstance(side, int | float):
+        return side
+    return len(side) if hasattr(side, "__len__") else 1
 
 
 class _Loader(BaseLoader):

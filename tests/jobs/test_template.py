@@ -52,3 +52,13 @@ def test_a_failure_inside_of_what_is_called_is_told_with_its_line() -> None:
 
     with pytest.raises(ProjectError, match=r"KeyError: 'no such variable' \(line 2\)"):
         rendered("a\n{{ fails() }}", fails=fails)
+
+
+@pytest.mark.parametrize("huge", ["'x' * 10**10", "10**10 * 'x'", "(10**10) * [1]", "9**99", "(x * 999) * 2000"])
+def test_a_product_does_not_fill_the_memory(huge: str) -> None:
+    with pytest.raises(ProjectError, match=r"sandbox forbids: `\*\*?` to something huge"):
+        rendered("{{ " + huge + " }}", x="xxx")
+
+
+def test_products_of_ordinary_size() -> None:
+    assert rendered("{{ '-' * 3 }} {{ 2 * 1.5 }} {{ 2**40 }} {{ 10**18 * 10**18 }}") == f"--- 3.0 {2**40} {10**36}"
