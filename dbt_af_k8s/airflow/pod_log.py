@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from kubernetes.client import CoreV1Api
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 
 class LogClient(CoreV1Api):  # type: ignore[misc] # the client has no types
-    """The API of the cluster, where following a log raises `TimeoutError` after a silence.
+    """The API of the cluster, where reading on in a followed log raises urllib3's `TimeoutError` after a silence.
 
-    Airflow takes that as a sign to look at the pod, and to read on while its container runs.
+    Airflow takes that as a sign to look at the pod, and reads on while its container runs.
     """
 
     #: Seconds without a line.
@@ -32,17 +33,20 @@ class LogClient(CoreV1Api):  # type: ignore[misc] # the client has no types
         except MaxRetryError as silence:
             if not isinstance(silence.reason, ReadTimeoutError):
                 raise
-            raise TimeoutError("no answer of the log yet") from silence
+            # Told when it is read: Airflow would make the call again, five times.
+            return FollowedLog(None)
 
 
 class FollowedLog:
-    """The answer that a log is read from."""
+    """The answer that a log is read from; None: there is none."""
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     def stream(self, **options: Any) -> Iterator[bytes]:
         """Pieces of the log, as they come. A line that is not whole when the silence begins is told as it is."""
+        if self._answer is None:
+            raise HTTPTimeoutError("no answer of the log yet")
         is_whole = True
         try:
             for piece in self._answer.stream(**options):
@@ -51,6 +55,6 @@ class FollowedLog:
         except ReadTimeoutError as silence:
             if not is_whole:
                 yield b"\n"
-            raise TimeoutError("no new line of the log") from silence
+            raise HTTPTimeoutError("no new line of the log") from silence
         finally:
             self._answer.close()

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("kubernetes")
 
 from kubernetes.client import ApiClient, Configuration
+from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
 from dbt_af_k8s.airflow.pod_log import LogClient
 
@@ -65,13 +66,13 @@ def follow(logs: LogClient, pod: str) -> Iterator[bytes]:
 @pytest.mark.parametrize(("pod", "told"), [("head", b""), ("line", b"one\n"), ("half", b"one\ntw\n")])
 def test_a_silence_ends_after_what_was_said(logs: LogClient, pod: str, told: bytes) -> None:
     said: list[bytes] = []
-    with pytest.raises(TimeoutError, match="no new line"):
+    with pytest.raises(HTTPTimeoutError, match="no new line"):
         said.extend(follow(logs, pod))
     assert b"".join(said) == told
 
 
 def test_an_answer_that_does_not_begin_is_a_silence_too(logs: LogClient) -> None:
-    with pytest.raises(TimeoutError, match="no answer"):
+    with pytest.raises(HTTPTimeoutError, match="no answer"):
         next(follow(logs, "nothing"))
 
 
