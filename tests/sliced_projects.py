@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt_af_k8s.dbt import driver
-from dbt_af_k8s.dbt.command import dbt_argv, operation_argv
+from dbt_af_k8s.dbt.command import argv_here, dbt_words, operation_words
 from dbt_af_k8s.dbt.logs import read_line
 from dbt_af_k8s.dbt.maintenance import maintenance_result
 from dbt_af_k8s.dbt.slices.make import make_slices
@@ -172,14 +172,12 @@ class Runner:
         environment = {**self.project.environment, **self.environment}
         target_path = self.folder / name
         target_path.mkdir(parents=True)
-        make: Callable[..., tuple[str, ...]] = dbt_argv if invocation.operation is None else operation_argv
-        argv = make(
-            invocation,
+        make: Callable[..., tuple[str, ...]] = dbt_words if invocation.operation is None else operation_words
+        argv = argv_here(
+            make(invocation, start=START, end=END, variables=self.variables),
             DbtProject(self.project.root, self.project.root),
+            executable=invocation.executable,
             target_path=target_path,
-            start=START,
-            end=END,
-            variables=self.variables,
         )
         if self.sliced:
             start = start_from_slice(

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dbt_af_k8s.airflow.api_operator import DbtApiOperator
     from dbt_af_k8s.airflow.dags import dbt_dags
     from dbt_af_k8s.airflow.dbt_operator import DbtOperator
     from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dbt_af_k8s.jobs.values import VolumeClaim
 
 __all__ = [
+    "DbtApiOperator",
     "DbtFreshnessOperator",
     "DbtFreshnessSensor",
     "DbtMaintenanceOperator",
@@ -42,6 +44,7 @@ __all__ = [
 
 #: Where each public name lives.
 _MODULES: Mapping[str, str] = {
+    "DbtApiOperator": "api_operator",
     "DbtFreshnessOperator": "freshness",
     "DbtFreshnessSensor": "freshness",
     "DbtMaintenanceOperator": "maintenance",

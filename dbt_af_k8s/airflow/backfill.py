@@ -142,6 +142,7 @@ class BackfillNodeOperator(DbtOperator):
         if not nodes:
             raise AirflowSkipException("Skipped: the form of this backfill does not select it.")
         return self.build(
+            context,
             interval,
             replace(self.invocation, nodes=nodes),
             variables={**(self.variables or {}), **chosen["vars"]},

@@ -39,6 +39,7 @@ class DbtBuildOperator(DbtOperator):
         if earlier:
             self.log.info("%d of %d nodes were done by an earlier try.", len(earlier), len(self.invocation.nodes))
         found = self.start_dbt(
+            context,
             interval,
             self.invocation,
             lambda run: run.build(

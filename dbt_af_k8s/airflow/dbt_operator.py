@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.config.settings_runners import DbtApiOptions, RunnerOptions
+from dbt_af_k8s.dbt.here import Here
 from dbt_af_k8s.dbt.logs import LogLine
+from dbt_af_k8s.dbt.place import Place, PlaceError, PlaceRefusesError
 from dbt_af_k8s.dbt.results import NodeResult, Verdict
 from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
@@ -41,7 +45,8 @@ class DbtOperator(BaseOperator):
     plain arguments. `cron` (five fields) and `timezone` (IANA name) are those of the DAG: a run by hand takes its
     interval from them where its form is empty. `variables` are dbt vars besides `start_dttm` and `end_dttm`. A run
     whose interval lies wholly before `enable_from` or from `disable_from` on is skipped; tasks downstream that use
-    the trigger rule `none_failed` go on. `base` goes to Airflow's `BaseOperator`.
+    the trigger rule `none_failed` go on. `runner` holds the options of where dbt runs, None: on the worker. `base`
+    goes to Airflow's `BaseOperator`.
 
     Every try has a target folder of its own, so tasks in parallel never write to the same file. The task returns
     `status`, `rows`, `seconds`, `message`, and `nodes` for tests. It raises `DbtFailedError` where a retry is of no
@@ -64,9 +69,11 @@ class DbtOperator(BaseOperator):
         enable_from: datetime | None = None,
         disable_from: datetime | None = None,
         artifacts: ArtifactSender | None = None,
+        runner: RunnerOptions | None = None,
         **base: Any,
     ) -> None:
         super().__init__(task_id=task_id, **base)
+        self.runner = runner
         self.invocation = invocation
         self.project = project
         self.cron = cron
@@ -78,6 +85,7 @@ class DbtOperator(BaseOperator):
         self.command = command_text(invocation)
         self._run: DbtRun | None = None
         self._not_sent: str | None = None
+        self._resumed: Mapping[str, Any] | None = None
 
     @classmethod
     def for_nodes(
@@ -124,10 +132,11 @@ class DbtOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run dbt and judge it."""
-        return self.build(self.interval_or_fail(context), self.invocation, variables=self.variables)
+        return self.build(context, self.interval_or_fail(context), self.invocation, variables=self.variables)
 
     def build(
         self,
+        context: Any,
         interval: Interval,
         invocation: DbtInvocation,
         *,
@@ -136,6 +145,7 @@ class DbtOperator(BaseOperator):
     ) -> dict[str, Any]:
         """Run dbt for an interval, and tell what came of it as the task's result."""
         found = self.start_dbt(
+            context,
             interval,
             invocation,
             lambda run: run.run(
@@ -148,8 +158,10 @@ class DbtOperator(BaseOperator):
         )
         return self.result_of(found, with_nodes=invocation.verb == "test")
 
-    def start_dbt(self, interval: Interval, invocation: DbtInvocation, work: Callable[[DbtRun], Answer]) -> Answer:
-        """Give `work` a dbt process to start, one that ends when this task is killed."""
+    def start_dbt(
+        self, context: Any, interval: Interval, invocation: DbtInvocation, work: Callable[[DbtRun], Answer]
+    ) -> Answer:
+        """Give `work` a dbt run to start, one that ends when this task is killed."""
         skip_outside(interval, self.enable_from, self.disable_from)
         self.log.info("%s, %s", command_text(invocation), span_text(interval))
         if interval.start == interval.end:
@@ -157,13 +169,40 @@ class DbtOperator(BaseOperator):
                 "The data interval is empty. Give the DAG a CronDataIntervalTimetable: in Airflow 3 a cron string "
                 "makes runs whose interval has no length."
             )
-        self._run = DbtRun(
-            invocation, self.project, environment=os.environ, on_artifacts=self._send if self.artifacts else None
-        )
         try:
+            self._run = DbtRun(invocation, self.place(context, invocation))
             return work(self._run)
-        except UsageError as error:
+        except (UsageError, PlaceRefusesError) as error:
             raise DbtFailedError(str(error)) from None
+        except PlaceError as error:
+            raise DbtRetryError(str(error)) from None
+
+    def place(self, context: Any, invocation: DbtInvocation) -> Place:
+        """Where dbt runs: this machine, or where the runner's options say."""
+        if isinstance(self.runner, DbtApiOptions):
+            from dbt_af_k8s.airflow.api_tasks import api_place
+
+            return api_place(self, context, self.runner, self._resumed)
+        on_artifacts = self._send if self.artifacts else None
+        return Here(invocation, self.project, environment=os.environ, on_artifacts=on_artifacts)
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether dbt was started before this task was deferred, and the task only sees it through."""
+        return self._resumed is not None
+
+    def resume(self, context: Any, event: Mapping[str, Any] | None = None, **kept: Any) -> Any:
+        """Go on where the triggerer has waited: the same steps again, which find the work that was begun."""
+        self._resumed = {**kept, "event": event or {}}
+        return self.execute(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """As Airflow's; but where the trigger itself failed, the task goes and sees, instead of failing."""
+        if next_method == TRIGGER_FAIL_REPR and self.runner is not None:
+            self.log.warning("The triggerer failed (%s): the task looks itself.", (next_kwargs or {}).get("error"))
+            self._resumed = None
+            return self.execute(context)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def result_of(self, found: Verdict, *, with_nodes: bool = False) -> dict[str, Any]:
         """The task's result where dbt did well; else the error that says so."""

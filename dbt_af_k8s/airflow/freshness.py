@@ -21,8 +21,10 @@ from dbt_af_k8s.airflow.dbt_operator import (
     span_text,
 )
 from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.config.settings_runners import DbtApiOptions, RunnerOptions
 from dbt_af_k8s.dbt.freshness import FreshnessVerdict, SourceAge
 from dbt_af_k8s.dbt.logs import LogLine
+from dbt_af_k8s.dbt.place import PlaceError, PlaceRefusesError
 from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
@@ -75,6 +77,7 @@ class DbtFreshnessOperator(DbtOperator):
         """Look once."""
         interval = self.interval_or_fail(context)
         found = self.start_dbt(
+            context,
             interval,
             self.invocation,
             lambda run: run.look(start=interval.start, end=interval.end, on_line=self.tell, variables=self.variables),
@@ -116,6 +119,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
         timezone: str = "UTC",
         enable_from: datetime | None = None,
         disable_from: datetime | None = None,
+        runner: RunnerOptions | None = None,
         **base: Any,
     ) -> None:
         mode = "reschedule" if poke_interval >= _SHORTEST_RESCHEDULE else "poke"
@@ -127,6 +131,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
         self.enable_from = enable_from
         self.disable_from = disable_from
         self.command = command_text(invocation)
+        self.runner = runner
         self._run: DbtRun | None = None
         self._found: FreshnessVerdict | None = None
 
@@ -179,11 +184,13 @@ class DbtFreshnessSensor(BaseSensorOperator):
         except UsageError as error:
             raise DbtFailedError(str(error)) from None
         skip_outside(interval, self.enable_from, self.disable_from)
-        self._run = DbtRun(self.invocation, self.project, environment=os.environ)
         try:
+            self._run = self._new_run(context)
             found = self._run.look(start=interval.start, end=interval.end, on_line=self._tell)
-        except UsageError as error:
+        except (UsageError, PlaceRefusesError) as error:
             raise DbtFailedError(str(error)) from None
+        except PlaceError as error:
+            found = FreshnessVerdict(False, str(error), retryable=True)
         self._found = found
         if found.ok:
             self.log.log(_level(found), "%s", found.summary)
@@ -199,6 +206,14 @@ class DbtFreshnessSensor(BaseSensorOperator):
         """End dbt and all that it started."""
         if self._run is not None:
             self._run.stop()
+
+    def _new_run(self, context: Any) -> DbtRun:
+        if isinstance(self.runner, DbtApiOptions):
+            from dbt_af_k8s.airflow.api_place import part_of_now
+            from dbt_af_k8s.airflow.api_tasks import api_place
+
+            return DbtRun(self.invocation, api_place(self, context, self.runner, part=part_of_now()))
+        return DbtRun.here(self.invocation, self.project, environment=os.environ)
 
     def _interval(self, context: Mapping[str, Any]) -> Interval:
         return interval_of_run(context, cron=self.cron, timezone=self.timezone)
@@ -232,7 +247,7 @@ def _level(found: FreshnessVerdict) -> int:
 def _xcom(source: SourceAge) -> dict[str, Any]:
     return {
         "status": source.status,
-        "age": round(source.age, 3),
+        "age": None if source.age is None else round(source.age, 3),
         "max_loaded_at": source.max_loaded_at,
         "snapshotted_at": source.snapshotted_at,
         "limits": source.limits,

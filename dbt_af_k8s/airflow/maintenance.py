@@ -127,12 +127,14 @@ class DbtMaintenanceOperator(DbtOperator, BaseSensorOperator):
 
     def poke(self, context: Any) -> PokeReturnValue:
         """One look, and dbt where nothing is at work."""
-        self._busy = self._at_work()
+        # What was begun before this task was deferred is only seen through.
+        self._busy = "" if self.is_resumed else self._at_work()
         if self._busy:
             self.log.info("Not now: %s builds the same table. Looks again in %g s.", self._busy, self.poke_interval)
             return PokeReturnValue(is_done=False)
         interval = self.interval_or_fail(context)
         found = self.start_dbt(
+            context,
             interval,
             self.invocation,
             lambda run: run.maintain(

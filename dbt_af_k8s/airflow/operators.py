@@ -16,6 +16,7 @@ from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
 from dbt_af_k8s.airflow.script_run import ScriptCalendar
 from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
+from dbt_af_k8s.config.settings_runners import LOCAL
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.errors import PlanInvariantError
 from dbt_af_k8s.plan.request import PlanRequest
@@ -200,20 +201,15 @@ def _job(asked: Asked) -> BaseOperator:
 
 
 def _claim(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow.volume_claim import (
-        VolumeClaimMakeOperator,
-        VolumeClaimRemoveOperator,
-        as_setup,
-        as_teardown,
-    )
+    from dbt_af_k8s.airflow import volume_claim
 
     plan = asked.task.claim
     if plan is None:
         raise asked.fault("does not say which volume claim it is about")
     arguments = {"claim": plan.claim, "namespace": plan.namespace, "access": plan.cluster, **asked.settings}
     if asked.task.control is Control.CLAIM_MAKE:
-        return as_setup(VolumeClaimMakeOperator(task_id=asked.task.task_id, **arguments))
-    return as_teardown(VolumeClaimRemoveOperator(task_id=asked.task.task_id, **arguments))
+        return volume_claim.as_setup(volume_claim.VolumeClaimMakeOperator(task_id=asked.task.task_id, **arguments))
+    return volume_claim.as_teardown(volume_claim.VolumeClaimRemoveOperator(task_id=asked.task.task_id, **arguments))
 
 
 Maker = Callable[[Asked], BaseOperator]
@@ -248,9 +244,9 @@ _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
 
 
 def _dbt_arguments(asked: Asked) -> dict[str, Any]:
-    """What every operator takes that runs dbt on the worker."""
+    """What every operator takes that runs dbt."""
     task = asked.task
-    if task.dbt is None or task.runner not in (None, "local"):
+    if task.dbt is None or (task.runner not in (None, LOCAL) and task.runner_options is None):
         raise asked.fault(f"has no dbt command for the runner {task.runner}")
     return {
         "task_id": task.task_id,
@@ -262,6 +258,7 @@ def _dbt_arguments(asked: Asked) -> dict[str, Any]:
         "disable_from": task.disable_from,
         "execution_timeout": None if task.timeout is None else timedelta(seconds=task.timeout),
         "artifacts": _artifacts(asked),
+        "runner": task.runner_options,
         **asked.settings,
     }
 

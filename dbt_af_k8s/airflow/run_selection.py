@@ -27,6 +27,7 @@ class DbtSelectionOperator(DbtOperator):
         invocation = self.invocation if form.target is None else replace(self.invocation, target=form.target)
         self.log.info("dbt %s --select %s %s", invocation.verb, " ".join(selection.select), " ".join(selection.options))
         found = self.start_dbt(
+            context,
             interval,
             invocation,
             lambda run: run.run_selection(selection, start=interval.start, end=interval.end, on_line=self.tell),

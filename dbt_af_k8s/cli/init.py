@@ -10,6 +10,7 @@ import typer
 from dbt_af_k8s.cli.init_files import EXAMPLE, MEANINGS, dag_file, settings_file
 from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson
 from dbt_af_k8s.cli.terminal import console, safe, write_json
+from dbt_af_k8s.config.settings_runners import DBT_API as _DBT_API
 from dbt_af_k8s.config.settings_runners import LOCAL as _LOCAL
 from dbt_af_k8s.config.wording import choose_from
 from dbt_af_k8s.errors import UsageError
@@ -19,6 +20,7 @@ class Runner(StrEnum):
     """Where dbt can run: every runner of the ability table."""
 
     LOCAL = _LOCAL
+    DBT_API = _DBT_API
 
 
 _RUNNER_HELP = f"Where dbt runs: {'; '.join(f'{name}, {MEANINGS[name]}' for name in Runner)}."

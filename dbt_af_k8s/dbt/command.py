@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,25 +40,22 @@ _TESTING = ("test", "build")
 _EVENT_TIME = "%Y-%m-%dT%H:%M:%S"
 
 
-def dbt_argv(
+def dbt_words(
     invocation: DbtInvocation,
-    project: DbtProject,
     *,
-    target_path: Path,
     start: datetime,
     end: datetime,
     variables: Mapping[str, Any] | None = None,
     full_refresh: bool = False,
 ) -> tuple[str, ...]:
-    """The dbt command that runs the nodes of one task and nothing else.
+    """What dbt is told to do with the nodes of one task and nothing else, wherever it runs.
 
-    `target_path` is a private folder of this try: dbt writes its artefacts there, so that parallel tasks never write
-    to one file. `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values)
-    of the same names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it.
+    `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values) of the same
+    names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it.
     """
     flags = [
         *("--select", *(select_argument(node) for node in invocation.nodes)),
-        *_flags(invocation, project, target_path, _vars(variables or {}, start, end)),
+        *_shared_flags(invocation, _vars(variables or {}, start, end)),
     ]
     if invocation.verb in _TESTING:
         # Else dbt adds tests that share a parent with those asked for.
@@ -67,39 +64,27 @@ def dbt_argv(
         flags += ["--full-refresh"]
     if invocation.microbatch:
         flags += ["--event-time-start", event_time(start), "--event-time-end", event_time(end)]
-    return (dbt_program(invocation.executable), *_WORDS.get(invocation.verb, (invocation.verb,)), *flags)
+    return (*_WORDS.get(invocation.verb, (invocation.verb,)), *flags)
 
 
-def selection_argv(
-    invocation: DbtInvocation,
-    selection: FreeSelection,
-    project: DbtProject,
-    *,
-    target_path: Path,
-    start: datetime,
-    end: datetime,
+def selection_words(
+    invocation: DbtInvocation, selection: FreeSelection, *, start: datetime, end: datetime
 ) -> tuple[str, ...]:
-    """The dbt command that runs whatever a person selected; see `dbt_argv`. The nodes of `invocation` do not count."""
+    """The same for whatever a person selected. The nodes of `invocation` do not count."""
     flags = [
         *(("--select", *selection.select) if selection.select else ()),
         *(("--exclude", *selection.exclude) if selection.exclude else ()),
-        *_flags(invocation, project, target_path, _vars(selection.variables, start, end)),
+        *_shared_flags(invocation, _vars(selection.variables, start, end)),
         *(("--full-refresh",) if selection.full_refresh else ()),
         *selection.options,
     ]
-    return (dbt_program(invocation.executable), invocation.verb, *flags)
+    return (invocation.verb, *flags)
 
 
-def operation_argv(
-    invocation: DbtInvocation,
-    project: DbtProject,
-    *,
-    target_path: Path,
-    start: datetime,
-    end: datetime,
-    variables: Mapping[str, Any] | None = None,
+def operation_words(
+    invocation: DbtInvocation, *, start: datetime, end: datetime, variables: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
-    """The dbt command that does one operation to one node; see `dbt_argv`. The operation's time is the interval's end.
+    """The same for one operation on one node. The operation's time is the interval's end.
 
     ValueError where the invocation is not about one operation and one node.
     """
@@ -109,16 +94,27 @@ def operation_argv(
     macro, arguments = run_operation_args(
         MaintenanceOperation(invocation.operation, invocation.options), node.unique_id, end
     )
-    flags = _flags(invocation, project, target_path, _vars(variables or {}, start, end))
-    return (dbt_program(invocation.executable), invocation.verb, macro, "--args", _yaml(arguments), *flags)
+    flags = _shared_flags(invocation, _vars(variables or {}, start, end))
+    return (invocation.verb, macro, "--args", _yaml(arguments), *flags)
 
 
-def _flags(invocation: DbtInvocation, project: DbtProject, target_path: Path, variables: str) -> tuple[str, ...]:
+def _shared_flags(invocation: DbtInvocation, variables: str) -> tuple[str, ...]:
+    return ("--vars", variables, *(("--target", invocation.target) if invocation.target else ()))
+
+
+def argv_here(
+    words: Sequence[str], project: DbtProject, *, executable: str | None, target_path: Path
+) -> tuple[str, ...]:
+    """The whole command on the machine where the project lies.
+
+    `target_path` is a private folder of this try: dbt writes its artefacts there, so that parallel tasks never write
+    to one file.
+    """
     return (
-        *("--vars", variables),
+        dbt_program(executable),
+        *words,
         *("--project-dir", str(project.project_dir)),
         *(("--profiles-dir", str(project.profiles_dir)) if project.profiles_dir else ()),
-        *(("--target", invocation.target) if invocation.target else ()),
         *("--target-path", str(target_path)),
         *("--log-path", str(target_path / "logs")),
         *FIXED_FLAGS,

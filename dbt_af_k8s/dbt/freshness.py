@@ -29,8 +29,8 @@ class SourceAge:
     unique_id: str
     #: `pass`, `warn` or `error`.
     status: str
-    #: How old the newest row is, in seconds.
-    age: float
+    #: How old the newest row is, in seconds; None where only the status is known.
+    age: float | None
     #: ISO 8601, in dbt's words: when the newest row came, and when dbt looked.
     max_loaded_at: str
     snapshotted_at: str
@@ -39,6 +39,8 @@ class SourceAge:
 
     def __str__(self) -> str:
         """For a log line."""
+        if self.age is None:
+            return f"{self.unique_id}: {self.status}"
         if self.max_loaded_at.startswith(_NO_ROWS):
             return f"{self.unique_id} has no rows; limits: {self.limits}"
         return (
@@ -68,8 +70,16 @@ class FreshnessVerdict:
 def read_source_ages(target_path: Path) -> tuple[SourceAge, ...]:
     """The rows of sources.json; none where dbt wrote none, or none that can be read."""
     try:
-        document = json.loads((target_path / "sources.json").read_bytes())
-    except (OSError, ValueError):
+        return read_ages((target_path / "sources.json").read_bytes())
+    except OSError:
+        return ()
+
+
+def read_ages(content: bytes) -> tuple[SourceAge, ...]:
+    """The rows of a sources.json; none where they cannot be read."""
+    try:
+        document = json.loads(content)
+    except ValueError:
         return ()
     rows = document.get("results") if isinstance(document, dict) else None
     return tuple(age for row in rows if (age := _age(row)) is not None) if isinstance(rows, list) else ()

@@ -76,7 +76,7 @@ def read_results(target_path: Path) -> tuple[NodeResult, ...] | None:
     rows = document.get("results") if isinstance(document, dict) else None
     if not isinstance(rows, list):
         return None
-    return tuple(_result(row) for row in rows if isinstance(row, dict) and isinstance(row.get("unique_id"), str))
+    return tuple(read_result(row) for row in rows if isinstance(row, dict) and isinstance(row.get("unique_id"), str))
 
 
 def verdict(
@@ -220,7 +220,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
-def _result(row: Mapping[str, Any]) -> NodeResult:
+def read_result(row: Mapping[str, Any]) -> NodeResult:
+    """One row as dbt writes it; what is missing or of another type counts as not told."""
     response = row.get("adapter_response")
     rows = response.get("rows_affected") if isinstance(response, dict) else None
     return NodeResult(
@@ -234,6 +235,9 @@ def _result(row: Mapping[str, Any]) -> NodeResult:
 
 
 def _count(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        # In the log numbers went through protobuf, which makes floats of them.
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 

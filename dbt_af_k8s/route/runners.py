@@ -26,7 +26,9 @@ class Work(StrEnum):
 
 
 #: What each runner can do. A runner that learns something new gets a word more here, and nothing else decides it.
-ABILITIES: Mapping[str, frozenset[Work]] = MappingProxyType({settings_runners.LOCAL: frozenset(Work)})
+ABILITIES: Mapping[str, frozenset[Work]] = MappingProxyType(
+    {settings_runners.LOCAL: frozenset(Work), settings_runners.DBT_API: frozenset(Work)}
+)
 
 
 @dataclass(frozen=True, slots=True)

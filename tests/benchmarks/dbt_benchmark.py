@@ -17,7 +17,7 @@ from environments import CACHE
 from measure import BenchmarkError, Sample, interleaved, measured
 from project import DOMAIN, domain_name, parse, write_project
 
-from dbt_af_k8s.dbt.command import dbt_argv
+from dbt_af_k8s.dbt.command import argv_here, dbt_words
 from dbt_af_k8s.dbt.slices.make import make_slices
 from dbt_af_k8s.dbt.slices.start import refusal_in, start_from_slice
 from dbt_af_k8s.dbt.slices.values import NoSlice
@@ -94,7 +94,8 @@ def _from_slice(project: RealProject, *, warm: bool = False) -> Sample:
         where = DbtProject(project.folder, project.folder)
         node = DbtSelection(f"model.shop.{_NODE}", "model", "shop", ("shop", "d001", _NODE))
         invocation = DbtInvocation("run", (node,), executable=DBT)
-        argv = dbt_argv(invocation, where, target_path=target, start=_DAY, end=_DAY + timedelta(days=1))
+        words = dbt_words(invocation, start=_DAY, end=_DAY + timedelta(days=1))
+        argv = argv_here(words, where, executable=DBT, target_path=target)
         start = start_from_slice(
             invocation, project.store, argv, project_dir=project.folder, target_path=target, environment=project.env
         )

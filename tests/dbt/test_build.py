@@ -69,7 +69,7 @@ def built(shop, project, nodes, *, only=None, without=()):
     invocation = DbtInvocation("build", tuple(sorted(wanted, key=lambda node: node.unique_id)))
     lines: list[str] = []
     chosen = None if only is None else frozenset(nodes[name].unique_id for name in only)
-    run = DbtRun(invocation, project, environment=shop.environment)
+    run = DbtRun.here(invocation, project, environment=shop.environment)
     found = run.build(start=START, end=END, on_line=lambda line: lines.append(line.message), only=chosen)
     assert any("No slice" in line for line in lines) is False
     return found, {result.unique_id.split(".")[2]: result.status for result in found.results}
@@ -119,7 +119,7 @@ def test_a_failed_test_holds_back_what_follows_and_nothing_else_also_when_only_s
 def test_a_node_without_a_result_is_red(shop, project, nodes):
     stray = replace(nodes["a"], unique_id="model.shop.stray", fqn=("shop", "stray"))
     invocation = DbtInvocation("build", (nodes["raw"], stray))
-    found = DbtRun(invocation, shop.value, environment=shop.environment).build(
+    found = DbtRun.here(invocation, shop.value, environment=shop.environment).build(
         start=START, end=END, on_line=lambda line: None
     )
     assert not found.ok

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from dbt_af_k8s.dbt.command import dbt_argv, dbt_program, operation_argv, selection_argv
+from dbt_af_k8s.dbt.command import argv_here, dbt_program, dbt_words, operation_words, selection_words
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection, FreeSelection
 
 ORDERS = DbtSelection("model.shop.orders", "model", "shop", ("shop", "orders"))
@@ -18,14 +18,18 @@ NOT_NULL = DbtSelection("test.shop.not_null_orders_id.2", "test", "shop", ("shop
 
 
 def argv(invocation, *, project=None, start=None, end=None, variables=None):
-    return dbt_argv(
+    words = dbt_words(
         invocation,
-        project or DbtProject(Path("/dbt/shop")),
-        target_path=Path("/tmp/target"),
         start=start or datetime(2026, 3, 1, tzinfo=UTC),
         end=end or datetime(2026, 3, 2, tzinfo=UTC),
         variables=variables,
     )
+    return here(words, invocation, project)
+
+
+def here(words, invocation, project=None):
+    where = project or DbtProject(Path("/dbt/shop"))
+    return argv_here(words, where, executable=invocation.executable, target_path=Path("/tmp/target"))
 
 
 def value_of(flag, words):
@@ -41,12 +45,12 @@ def test_the_whole_command_of_a_model():
         "fqn:shop.order[s],fqn:order[s],package:sho[p],resource_type:model",
         "--vars",
         '{"end_dttm": "2026-03-02T00:00:00+00:00", "start_dttm": "2026-03-01T00:00:00+00:00"}',
+        "--target",
+        "prod",
         "--project-dir",
         "/dbt/shop",
         "--profiles-dir",
         "/dbt/profiles",
-        "--target",
-        "prod",
         "--target-path",
         "/tmp/target",
         "--log-path",
@@ -121,13 +125,9 @@ def test_without_dbt_beside_python_the_path_decides(monkeypatch, tmp_path):
 
 def test_an_operation_is_a_macro_with_arguments_and_no_selection():
     options = (("additional_predicate", "note = 'ü🧹\x85'"), ("expiration_timeout", 2), ("key", "seen_at"))
-    words = operation_argv(
-        DbtInvocation("run-operation", (ORDERS,), target="prod", operation="ttl", options=options),
-        DbtProject(Path("/dbt/shop")),
-        target_path=Path("/tmp/target"),
-        start=datetime(2026, 3, 1, tzinfo=UTC),
-        end=datetime(2026, 3, 2, 2, tzinfo=ZoneInfo("Europe/Berlin")),
-    )
+    invocation = DbtInvocation("run-operation", (ORDERS,), target="prod", operation="ttl", options=options)
+    end = datetime(2026, 3, 2, 2, tzinfo=ZoneInfo("Europe/Berlin"))
+    words = here(operation_words(invocation, start=datetime(2026, 3, 1, tzinfo=UTC), end=end), invocation)
     assert words[1:4] == ("run-operation", "dbt_af_k8s.ttl", "--args")
     assert yaml.safe_load(words[4]) == {
         "model": "model.shop.orders",
@@ -142,10 +142,8 @@ def test_an_operation_is_a_macro_with_arguments_and_no_selection():
 
 def test_an_operation_without_its_name_is_refused():
     with pytest.raises(ValueError, match="no operation"):
-        operation_argv(
+        operation_words(
             DbtInvocation("run-operation", (ORDERS,)),
-            DbtProject(Path("/dbt/shop")),
-            target_path=Path("/tmp/target"),
             start=datetime(2026, 3, 1, tzinfo=UTC),
             end=datetime(2026, 3, 2, tzinfo=UTC),
         )
@@ -158,10 +156,8 @@ def test_variables_are_yaml_whatever_letters_are_in_them():
 
 @pytest.mark.parametrize(("verb", "knows"), [("run", True), ("seed", True), ("snapshot", False), ("test", False)])
 def test_a_full_refresh_is_for_verbs_that_know_it(verb, knows):
-    words = dbt_argv(
+    words = dbt_words(
         DbtInvocation(verb, (ORDERS,)),
-        DbtProject(Path("/dbt/shop")),
-        target_path=Path("/tmp/target"),
         start=datetime(2026, 3, 1, tzinfo=UTC),
         end=datetime(2026, 3, 2, tzinfo=UTC),
         full_refresh=True,
@@ -179,16 +175,13 @@ def test_the_freshness_of_a_source_is_a_command_of_two_words():
 
 def test_a_selection_by_a_person_is_one_word_for_each_term():
     selection = FreeSelection(("+orders", "tag:x"), ("a",), True, {"n": 1}, ("--threads=2",))
-    words = selection_argv(
-        DbtInvocation("run", (), "prod", executable="dbt"),
-        selection,
-        DbtProject(Path("/dbt/shop")),
-        target_path=Path("/tmp/target"),
-        start=datetime(2026, 3, 1, tzinfo=UTC),
-        end=datetime(2026, 3, 2, tzinfo=UTC),
+    invocation = DbtInvocation("run", (), "prod", executable="dbt")
+    told = selection_words(
+        invocation, selection, start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 3, 2, tzinfo=UTC)
     )
+    words = here(told, invocation)
     assert words[:7] == ("dbt", "run", "--select", "+orders", "tag:x", "--exclude", "a")
-    assert words[-2:] == ("--full-refresh", "--threads=2")
+    assert told[-2:] == ("--full-refresh", "--threads=2")
     assert json.loads(value_of("--vars", words)) == {
         "n": 1,
         "start_dttm": "2026-03-01T00:00:00+00:00",

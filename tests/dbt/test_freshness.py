@@ -131,7 +131,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def look(shop: Path, table: str, **how: object) -> FreshnessVerdict:
     selection = DbtSelection(f"source.shop.raw.{table}", "source", "shop", ("shop", "raw", table))
-    run = DbtRun(DbtInvocation("freshness", (selection,)), DbtProject(shop), environment={})
+    run = DbtRun.here(DbtInvocation("freshness", (selection,)), DbtProject(shop), environment={})
     end = datetime(2026, 1, 2, tzinfo=UTC)
     return run.look(start=end - timedelta(days=1), end=end, on_line=lambda line: None, **how)
 

@@ -95,7 +95,7 @@ class TestRealDbt:
                 operation=operation,
                 options=tuple(sorted(options.items())),
             )
-            started = DbtRun(invocation, project.value, environment=project.environment)
+            started = DbtRun.here(invocation, project.value, environment=project.environment)
             found = started.maintain(start=datetime(2026, 3, 30, tzinfo=UTC), end=NOW, on_line=lines.append)
             return found, lines
 

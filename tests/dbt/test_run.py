@@ -60,7 +60,7 @@ class Shop:
         invocation = DbtInvocation(
             verb, self.named(*names), target, microbatch="batches" in names, executable=executable, env=env
         )
-        return DbtRun(invocation, project or self.project.value, environment=self.project.environment)
+        return DbtRun.here(invocation, project or self.project.value, environment=self.project.environment)
 
     def run(self, verb, *names, variables=None, timeout=120, lines=None, **options):
         sink = [] if lines is None else lines
@@ -221,7 +221,7 @@ def test_tasks_in_parallel_do_not_meet(make_project):
 
     def work(number: int) -> None:
         invocation = DbtInvocation("run", (node_by_id(f"model.shop.m{number}"),))
-        run = DbtRun(invocation, project.value, environment=project.environment)
+        run = DbtRun.here(invocation, project.value, environment=project.environment)
         found[number] = run.run(start=START, end=END, on_line=lambda line: None)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -190,7 +190,9 @@ def run(shop, node: str, *, target: str | None = None):
     lines = []
     invocation = replace(shop.invocation(f"model.shop.{node}"), target=target)
     project = DbtProject(shop.root, shop.root, shop.store)
-    found = DbtRun(invocation, project, environment=shop.environment).run(start=START, end=END, on_line=lines.append)
+    found = DbtRun.here(invocation, project, environment=shop.environment).run(
+        start=START, end=END, on_line=lines.append
+    )
     return found, [line.message for line in lines]
 
 
@@ -279,7 +281,7 @@ def test_a_command_line_that_dbt_does_not_know_ends_as_with_dbt(shop) -> None:
     wrong = replace(selection, target="nobody")
     for given in (project, replace(project, slices=None)):
         lines = []
-        found = DbtRun(wrong, given, environment=shop.environment).run(start=START, end=END, on_line=lines.append)
+        found = DbtRun.here(wrong, given, environment=shop.environment).run(start=START, end=END, on_line=lines.append)
         assert not found.ok
         assert not found.retryable
         assert "does not have a target named 'nobody'" in found.summary

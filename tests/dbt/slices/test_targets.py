@@ -62,7 +62,7 @@ def run(root: Path, name: str, target: str, **environment: str) -> tuple[bool, l
     plan, lines = loaded(root), []
     project = DbtProject(root, root, plan.slices, plan.target_slices)
     node = DbtSelection(f"model.shop.{name}", "model", "shop", ("shop", name))
-    task = DbtRun(DbtInvocation("run", (node,), target), project, environment=clean_environment(**environment))
+    task = DbtRun.here(DbtInvocation("run", (node,), target), project, environment=clean_environment(**environment))
     verdict = task.run(start=START, end=END, on_line=lambda line: lines.append(line.message))
     head = "No slice of the manifest, so dbt parses the whole project: "
     return verdict.ok, [line.removeprefix(head) for line in lines if line.startswith(head)]

@@ -1,0 +1,75 @@
+"""What an Airflow task tells a dbt server of itself: its try, its connection, and how it waits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.bases.hook import BaseHook
+
+from dbt_af_k8s.airflow.api_address import address_of
+from dbt_af_k8s.airflow.api_place import ApiPlace, Try, Waiting
+from dbt_af_k8s.airflow.api_trigger import DbtApiTrigger
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
+from dbt_af_k8s.dbt.api import InvocationName, LogPosition
+
+
+def api_place(
+    operator: BaseOperator,
+    context: Mapping[str, Any],
+    options: DbtApiOptions,
+    resumed: Mapping[str, Any] | None = None,
+    *,
+    part: str = "",
+) -> ApiPlace:
+    """The dbt server as the place of one try. `resumed` is what the task kept while it was deferred.
+
+    With a `part`, for one of several invocations of a try, the worker waits itself.
+    """
+
+    def defer(waiting: Waiting) -> None:
+        trigger = DbtApiTrigger.of(options, waiting.name, waiting.position, waiting.deadline)
+        operator.defer(trigger=trigger, method_name="resume", kwargs=waiting.kept())
+
+    limit = operator.execution_timeout
+    waiting = None if resumed is None else _waiting(resumed, operator)
+    return ApiPlace(
+        address_of(BaseHook.get_connection(options.conn_id)),
+        options,
+        try_of(context, operator, part),
+        operator.log,
+        defer=defer if options.deferrable and not part and not _in_trouble(resumed) else None,
+        waiting=waiting,
+        time_limit=None if limit is None else limit.total_seconds(),
+    )
+
+
+def try_of(context: Mapping[str, Any], operator: BaseOperator, part: str = "") -> Try:
+    """Which try asks. Airflow raises `max_tries` when a task is cleared, and leaves it from one retry to the next."""
+    from airflow.sdk.configuration import conf
+
+    instance = context["ti"]
+    index = getattr(instance, "map_index", -1)
+    name = InvocationName(
+        instance.dag_id,
+        instance.task_id,
+        instance.run_id,
+        -1 if index is None else int(index),
+        # Two Airflows that share a server may have the same DAG, and then runs of the same id.
+        conf.get("api", "base_url", fallback=""),
+    )
+    first = int(instance.max_tries) - (operator.retries or 0) + 1
+    return Try(name, int(instance.try_number), max(1, min(first, int(instance.try_number))), part)
+
+
+def _in_trouble(resumed: Mapping[str, Any] | None) -> bool:
+    """Whether the triggerer could not do its part."""
+    return resumed is not None and bool(resumed["event"].get("trouble"))
+
+
+def _waiting(resumed: Mapping[str, Any], operator: BaseOperator) -> Waiting:
+    event = resumed["event"]
+    if _in_trouble(resumed):
+        operator.log.warning("The triggerer could not see the end: %s. The task looks itself.", event["trouble"])
+    kept = Waiting.of(resumed)
+    position = event.get("position")
+    return kept if position is None else Waiting(kept.name, LogPosition(**position), kept.deadline)

@@ -1,0 +1,32 @@
+"""The runners under test, each over the same project on DuckDB."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from runners.api import ApiBench, serving_project
+from runners.bench import Bench, write_project
+from runners.local import LocalBench
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("runners") / "shop")
+
+
+@pytest.fixture(scope="session")
+def local(project: Path) -> Bench:
+    return LocalBench(project)
+
+
+@pytest.fixture(scope="session")
+def dbt_api(project: Path) -> Iterator[Bench]:
+    with serving_project(project) as server:
+        yield ApiBench(project, server)
+
+
+@pytest.fixture(params=["local", "dbt_api"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Every runner in turn."""
+    found: Bench = request.getfixturevalue(request.param)
+    return found
