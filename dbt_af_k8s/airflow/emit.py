@@ -12,6 +12,7 @@ from dbt_af_k8s.airflow.callbacks import Hooks
 from dbt_af_k8s.airflow.form import form_of
 from dbt_af_k8s.airflow.operators import made_in_python, make_operator
 from dbt_af_k8s.dbt.values import DbtProject
+from dbt_af_k8s.plan.passes.executor_checks import POD_OVERRIDE
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan
 
@@ -100,12 +101,23 @@ def _airflow_settings(task: TaskPlan, dag: DAG, groups: Mapping[str, TaskGroup],
         "pool": task.pool,
         "queue": task.queue,
         "executor": task.executor,
-        "executor_config": None if task.executor_config is None else dict(task.executor_config),
+        "executor_config": None if task.executor_config is None else _executor_config(task.executor_config),
         "priority_weight": task.priority_weight,
         "max_active_tis_per_dag": task.max_active,
     }
     settings.update((name, value) for name, value in optional.items() if value is not None)
     return settings
+
+
+def _executor_config(written: Mapping[str, Any]) -> dict[str, Any]:
+    """As written, but the pod override of the KubernetesExecutor, which wants an object of the Kubernetes client."""
+    config = dict(written)
+    if isinstance(config.get(POD_OVERRIDE), Mapping):
+        # Only a DAG with such a task pays for the import.
+        from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+
+        config[POD_OVERRIDE] = PodGenerator.deserialize_model_dict(dict(config[POD_OVERRIDE]))
+    return config
 
 
 def _connect(tasks: Mapping[str, BaseOperator], task: TaskPlan) -> None:

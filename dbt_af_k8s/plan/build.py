@@ -11,6 +11,7 @@ from dbt_af_k8s.plan.passes.catchup_checks import stalled_catchups
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
 from dbt_af_k8s.plan.passes.dbt_af_ids import as_dbt_af
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
+from dbt_af_k8s.plan.passes.executor_checks import executor_issues
 from dbt_af_k8s.plan.passes.fuse import fuse
 from dbt_af_k8s.plan.passes.layout import Layout, collect, lay_out_domains
 from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_large_tests
@@ -64,6 +65,7 @@ def build(inputs: PlanInputs) -> Build:
         *upkeep.issues,
         *dependency_issues(decisions, layout, inputs.manifest),
         *project_issues(inputs, decisions, layout),
+        *executor_issues(inputs, decisions),
     ]
     issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
     broken = _broken_domains(issues, decisions)

@@ -115,6 +115,20 @@ def test_groups_add_no_prefix():
     assert dag.get_task("orders").task_group is group
 
 
+def test_a_pod_override_is_what_the_kubernetes_executor_takes():
+    from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    spec = {"containers": [{"name": "base", "resources": {"requests": {"memory": "2Gi"}}}]}
+    config = {"pod_override": {"metadata": {"labels": {"team": "sales"}}, "spec": spec}}
+    dag = emit_dag(dag_plan(dbt_task("orders", executor_config=config)), PROJECT)
+    stored = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task("orders").executor_config
+    for found in (dag.get_task("orders").executor_config, stored):
+        pod = PodGenerator.from_obj(found)
+        assert pod.metadata.labels == {"team": "sales"}
+        assert pod.spec.containers[0].resources.requests == {"memory": "2Gi"}
+
+
 def test_every_setting_of_a_task():
     retry = RetrySettings(retries=5, delay=30, exponential_backoff=True, max_delay=600)
     full = dbt_task(
@@ -124,7 +138,7 @@ def test_every_setting_of_a_task():
         pool="duckdb",
         queue="heavy",
         executor="LocalExecutor",
-        executor_config={"pod_override": "x"},
+        executor_config={"pod": "x"},
         priority_weight=9,
         timeout=120,
         owner="ben",
@@ -140,7 +154,7 @@ def test_every_setting_of_a_task():
     assert task.retry_exponential_backoff == 2.0
     assert task.max_retry_delay == timedelta(seconds=600)
     assert (task.pool, task.queue, task.executor) == ("duckdb", "heavy", "LocalExecutor")
-    assert task.executor_config == {"pod_override": "x"}
+    assert task.executor_config == {"pod": "x"}
     assert task.priority_weight == 9
     assert task.weight_rule == "absolute"
     assert task.execution_timeout == timedelta(seconds=120)

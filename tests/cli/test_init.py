@@ -37,7 +37,7 @@ def test_the_runner_can_be_any_that_the_plan_can_use() -> None:
     assert [runner.value for runner in Runner] == list(ABILITIES)
 
 
-@pytest.mark.parametrize("answer", ["local"])
+@pytest.mark.parametrize("answer", ["local", "dbt_api"])
 def test_a_person_at_a_terminal_is_asked_where_dbt_runs(shop: Shop, answer: str) -> None:
     controller, terminal = pty.openpty()
     argv = [sys.executable, "-m", "dbt_af_k8s", "init", "--project-dir", str(shop.root)]
@@ -48,7 +48,9 @@ def test_a_person_at_a_terminal_is_asked_where_dbt_runs(shop: Shop, answer: str)
     assert "Where shall dbt run?" in shown
     assert "Did you mean `local`?" in shown
     settings = yaml.safe_load((shop.root / "dbt_af_k8s.yml").read_text())
-    assert settings["runners"]["*"] == answer
+    row = settings["runners"]["*"]
+    assert row == answer if answer == "local" else row["type"] == answer
+    assert shop.json("check")["issues"] == []
 
 
 def test_never_overwrites(shop: Shop) -> None:

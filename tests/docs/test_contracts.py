@@ -17,6 +17,7 @@ from pages import DOCS, ROOT, read_page
 
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.errors import error
 from dbt_af_k8s.jobs.values import JobTarget, VolumeClaim
@@ -70,7 +71,8 @@ def full_plan() -> Plan:
         group="group",
         display_name="name",
         target="target",
-        runner="local",
+        runner="dbt_api",
+        runner_options=DbtApiOptions(),
         because="because",
         pool="pool",
         queue="queue",

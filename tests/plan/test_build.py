@@ -6,6 +6,7 @@ import pytest
 from building import PROFILE, build_of, inputs_of, model, plan_of, project, seed, snapshot, source, tasks_of, test
 
 from dbt_af_k8s.config.settings import Profile
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.manifest.values import Other
 from dbt_af_k8s.plan.build import build, build_plan
 from dbt_af_k8s.plan.values import DagKind, Plan, TaskKind
@@ -397,6 +398,22 @@ def test_a_node_names_its_own_runner_with_its_own_dbt() -> None:
     assert {name: task.dbt.executable for name, task in tasks.items()} == {"a": "/opt/dbt", "b": "/other/dbt"}
     assert {task.runner_options for task in tasks.values()} == {None}
     assert "model.shop.c" in left_out(plan)
+
+
+def test_a_node_on_a_server_takes_the_options_along() -> None:
+    row = {"type": "dbt_api", "conn_id": "big", "project_dir": "shop"}
+    plan = plan_of(
+        model("a", meta={"runner": {"type": "dbt_api", "poke": 60}}), model("b"), settings={"runners": {"x": row}}
+    )
+    tasks = tasks_of(plan, "sales__daily")
+    assert tasks["a"].runner_options == DbtApiOptions("big", "shop", poke=60)
+    assert (tasks["a"].runner, tasks["b"].runner, tasks["b"].runner_options) == ("dbt_api", "local", None)
+
+
+def test_variables_that_cannot_reach_a_server_are_told() -> None:
+    plan = plan_of(model("a", meta={"env": {"LEVEL": 3}}), settings={"runners": {"*": "dbt_api"}})
+    assert codes(plan) == ["env-not-sent"]
+    assert plan.dag("sales__daily").is_broken
 
 
 def test_a_runner_of_a_node_that_runs_no_dbt_is_told() -> None:

@@ -66,6 +66,13 @@ CASES: dict[str, Case] = {
     "no_catchup_over_a_clock_change": Case(
         (model("orders", config={"schedule": "*/15 * * * 1-5"}),), {"dags": {"timezone": "Europe/Berlin"}}
     ),
+    "pod_overrides": Case(
+        (
+            model("orders", meta={"executor_config": {"pod_override": {"spec": {"containers": [{"nam": "base"}]}}}}),
+            model("people", meta={"executor_config": {"pod_override": "big"}}),
+        ),
+        {"tasks": [{"executor_config": {"pod_override": {"metdata": {}, "spec": {"tolerations": "all"}}}}]},
+    ),
     "runner_of_maintenance": Case(
         (model("orders", meta={"maintenance": {"vacuum_table": True}}), model("web", folder="web")),
         {**ON_PROD, "targets": {"maintenance": "prod"}},

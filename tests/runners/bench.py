@@ -28,7 +28,7 @@ FILES = {
     "seeds/raw.csv": "id\n1\n2\n",
     "models/orders.sql": "select id, '{{ var(\"start_dttm\") }}' as s from (select 1 as id union all select 2)",
     "models/grün.sql": "{% if execute %}{% do log('Größe 😀 {\"a\": 1}', info=true) %}{% endif %}"
-    "select '{{ var(\"note\", \"-\") }}' as note",
+    'select \'{{ var("note", "-") }}\' as note',
     "models/talkative.sql": "{% if execute %}{% for i in range(5000) %}"
     "{% do log('Zeile ' ~ i ~ ' ' ~ 'x' * 200, info=true) %}{% endfor %}{% endif %}select 1 as id",
     "models/broken.sql": "select {{ no_such_macro() }}",

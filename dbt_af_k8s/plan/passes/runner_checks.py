@@ -1,10 +1,11 @@
 """Tasks whose runner cannot do what they are there for: told by `check`, before Airflow would meet them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from dbt_af_k8s.config.settings_runners import DBT_API
 from dbt_af_k8s.errors import Issue, error, warning
 from dbt_af_k8s.plan.inputs import PlanInputs
-from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.values import REPEATING_KINDS, DagKind, DagPlan, TaskKind, TaskPlan
 from dbt_af_k8s.route.runners import Work, can_do
 
 _WORK_OF_DAG: Mapping[DagKind, Work] = {
@@ -28,6 +29,7 @@ def runner_faults(inputs: PlanInputs, dags: Sequence[DagPlan]) -> Mapping[str, t
     """By domain: the tasks that would be given to a runner which cannot do them, one error for each DAG and target."""
     found: dict[str, list[Issue]] = {}
     for dag in dags:
+        found.setdefault(dag.domain, []).extend(_lost_env(inputs, dag))
         asked: dict[tuple[str, str, Work], list[TaskPlan]] = {}
         for task in dag.tasks:
             work = _work(dag, task)
@@ -47,7 +49,24 @@ def runner_faults(inputs: PlanInputs, dags: Sequence[DagPlan]) -> Mapping[str, t
                 key="runners",
             )
             found.setdefault(dag.domain, []).append(issue)
-    return {domain: tuple(found[domain]) for domain in sorted(found)}
+    return {domain: tuple(found[domain]) for domain in sorted(found) if found[domain]}
+
+
+def _lost_env(inputs: PlanInputs, dag: DagPlan) -> Iterator[Issue]:
+    """Nodes whose variables cannot reach their dbt: a server gives its own environment to it."""
+    if dag.kind in REPEATING_KINDS:
+        return
+    for task in dag.tasks:
+        if task.dbt is not None and task.dbt.env and task.runner == DBT_API:
+            names = ", ".join(f"`{name}`" for name, _ in task.dbt.env)
+            yield error(
+                "env-not-sent",
+                f"`env` gives {names}, and dbt runs on a server (runner `{DBT_API}`), whose environment is its own.",
+                "Set them where the server runs, or use dbt vars; or give the node another runner.",
+                file=inputs.settings_file,
+                node=task.nodes[0],
+                key="env",
+            )
 
 
 def without_selection_dag(inputs: PlanInputs, dags: Sequence[DagPlan]) -> tuple[tuple[DagPlan, ...], tuple[Issue, ...]]:
