@@ -12,7 +12,7 @@ from dbt_af_k8s.airflow.callbacks import Hooks
 from dbt_af_k8s.airflow.form import form_of
 from dbt_af_k8s.airflow.operators import made_in_python, make_operator
 from dbt_af_k8s.dbt.values import DbtProject
-from dbt_af_k8s.plan.passes.executor_checks import POD_OVERRIDE
+from dbt_af_k8s.k8s.names import POD_OVERRIDE
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan
 

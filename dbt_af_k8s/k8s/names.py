@@ -18,6 +18,8 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+#: The key of `executor_config` that Airflow's KubernetesExecutor reads: a pod that is laid over the worker's.
+POD_OVERRIDE = "pod_override"
 
 
 def is_dns_label(text: str) -> bool:

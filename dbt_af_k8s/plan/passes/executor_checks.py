@@ -7,11 +7,10 @@ from dbt_af_k8s.config.problems import Finding
 from dbt_af_k8s.config.wording import choose_from, quoted, shown
 from dbt_af_k8s.errors import Issue, error
 from dbt_af_k8s.k8s.check import check_object
+from dbt_af_k8s.k8s.names import POD_OVERRIDE
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import Decisions
 
-#: The key of `executor_config` that the KubernetesExecutor reads: a pod that is laid over the worker's.
-POD_OVERRIDE = "pod_override"
 _PARTS: Mapping[str, str] = {"metadata": "ObjectMeta", "spec": "PodSpec"}
 _WORDS = ("apiVersion", "kind")
 
