@@ -110,17 +110,24 @@ def _window(task: TaskPlan) -> tuple[Because, ...]:
     return (Because("enabled", f"{when} UTC", f"{keys} of the node: runs outside are skipped"),)
 
 
-def _script(task: TaskPlan) -> tuple[Because, ...]:
-    """What the pod or the environment of a script is made of, in a few words."""
+def _script(task: TaskPlan, *, is_changed: bool) -> tuple[Because, ...]:
+    """What the pod, the job or the environment of a script is made of, in a few words."""
+    own = " and the node's `kubernetes`" if is_changed else ""
     if task.pod is not None:
         target = task.pod.target
         limits = ", ".join(f"{key} {amount}" for key, amount in target.limits.items()) or "no limits"
-        where = f"target `{target.name}` and the node's `kubernetes`"
+        where = f"target `{target.name}`{own}"
         return (
             Because("image", target.image, where),
             Because("namespace", target.namespace or "that of the connection, else Airflow's", where),
             Because("resources", limits, where),
             Because("script from", target.script_from, where),
+        )
+    if task.job is not None:
+        job, where = task.job.target, f"target `{task.job.target.name}`{own}"
+        return (
+            Because("template", job.template or "none", where),
+            Because("namespace", job.namespace or "that of the template, else the connection's, else Airflow's", where),
         )
     if task.venv is not None:
         found = ", ".join(task.venv.target.requirements) or "none"
@@ -130,12 +137,17 @@ def _script(task: TaskPlan) -> tuple[Because, ...]:
 
 def _around(build: Build, key: str, dag: DagPlan, task: TaskPlan) -> tuple[Because, ...]:
     tasks = {other.task_id: other for other in dag.tasks}
-    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node"), *_window(task), *_script(task)]
+    decision = build.decisions.nodes.get(key)
+    is_changed = decision is not None and bool(decision.settings.kubernetes)
+    script = _script(task, is_changed=is_changed)
+    reasons = [Because("DAG", dag.dag_id, "domain and schedule of the node"), *_window(task), *script]
     for upstream in task.upstream:
         other = tasks[upstream]
         if other.waits_for is not None:
             where = f"{other.waits_for.task_id} of {other.waits_for.dag_id}"
             reasons.append(Because("waits for", where, other.because))
+        elif other.claim is not None:
+            reasons.append(Because("comes after", upstream, "it makes the volume claim"))
         else:
             reasons.append(
                 Because("comes after", upstream, f"it builds or tests {', '.join(other.nodes) or 'a group'}")

@@ -11,6 +11,7 @@ from dbt_af_k8s.config.template_text import TemplateText
 from dbt_af_k8s.errors import ProjectError
 from dbt_af_k8s.plan.codec import from_json, to_json
 from dbt_af_k8s.plan.diff import diff_plans
+from dbt_af_k8s.plan.explain import explain
 from dbt_af_k8s.plan.objects import objects_of, task_with_objects
 from dbt_af_k8s.plan.values import Control, Plan, TaskPlan
 from dbt_af_k8s.pods.values import PodRun
@@ -155,3 +156,17 @@ def test_the_claim_comes_first_and_the_template_knows_its_name() -> None:
 def test_a_broken_template_is_told() -> None:
     with pytest.raises(ProjectError, match="Nothing is called 'nmae' here"):
         objects("kind: {{ nmae }}")
+
+
+def test_a_job_is_explained() -> None:
+    build = build_of(node(kubernetes={"volume_claim": CLAIM}), profile=profile(template="jobs/x.yml", namespace="etl"))
+    (told,) = explain(build, "export")
+    said = {reason.what: (reason.value, reason.rule) for reason in told.reasons}
+    assert said["template"] == ("jobs/x.yml", "target `job` and the node's `kubernetes`")
+    assert said["namespace"][0] == "etl"
+    assert said["comes after"] == ("export__volume", "it makes the volume claim")
+
+
+def test_a_target_that_the_node_leaves_as_it_is_stands_alone() -> None:
+    (told,) = explain(build_of(node(), profile=profile(template="jobs/x.yml")), "export")
+    assert {reason.rule for reason in told.reasons if reason.what == "template"} == {"target `job`"}
