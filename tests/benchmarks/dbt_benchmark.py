@@ -64,11 +64,11 @@ def prepare_real(models: int) -> RealProject:
     return RealProject(models, folder, folder / "target" / made.name)
 
 
-def starting(sizes: Sequence[RealProject], times: int, plain_up_to: int) -> dict[int, dict[str, list[Sample]]]:
-    """One run of one model of each project; plain dbt where the project has at most so many models."""
+def starting(sizes: Sequence[RealProject], times: int) -> dict[int, dict[str, list[Sample]]]:
+    """One run of one model of each project."""
     runs: dict[str, Callable[[], Sample]] = {}
     for project in sizes:
-        for name, run in _runs(project, plain=project.models <= plain_up_to).items():
+        for name, run in _runs(project).items():
             runs[f"{project.models} {name}"] = run
     found: dict[int, dict[str, list[Sample]]] = {project.models: {} for project in sizes}
     for key, samples in interleaved(runs, times).items():
@@ -77,15 +77,14 @@ def starting(sizes: Sequence[RealProject], times: int, plain_up_to: int) -> dict
     return found
 
 
-def _runs(project: RealProject, *, plain: bool) -> Mapping[str, Callable[[], Sample]]:
-    runs = {
+def _runs(project: RealProject) -> Mapping[str, Callable[[], Sample]]:
+    return {
         IMPORTS: lambda: measured([sys.executable, "-c", _IMPORTS]),
         SLICE: lambda: _from_slice(project),
         WARM: lambda: _from_slice(project, warm=True),
+        SAME_VARS: _Plain(project, new_interval=False),
+        NEW_VARS: _Plain(project, new_interval=True),
     }
-    if plain:
-        runs |= {SAME_VARS: _Plain(project, new_interval=False), NEW_VARS: _Plain(project, new_interval=True)}
-    return runs
 
 
 def _from_slice(project: RealProject, *, warm: bool = False) -> Sample:

@@ -27,6 +27,8 @@ Figures = Mapping[str, Any]
 def write_page() -> tuple[Path, Path]:
     """Write the measured parts of the page, and the picture; the files written."""
     figures = json.loads(FIGURES.read_text())
+    for models, by_name in figures.get("peers", {}).items():
+        figures["parse"][models] |= by_name
     _PAGE.write_text(with_figures(_PAGE.read_text(), figures))
     _PICTURE.write_text(picture(figures))
     return _PAGE, _PICTURE
@@ -40,13 +42,17 @@ def with_figures(text: str, figures: Figures) -> str:
 def picture(figures: Figures) -> str:
     """CPU seconds of parsing the DAG file over models, as SVG."""
     lines = {
-        name: {int(models): by_name[name]["total"] for models, by_name in figures["parse"].items() if name in by_name}
+        name: {int(models): by_name[name]["total"] for models, by_name in _by_size(figures["parse"]) if name in by_name}
         for name in _EVERYBODY
     }
     title = "Parsing the DAG file: all DAGs built and serialized"
     return plot(
         title, "models (each with two tests)", "CPU seconds", {name: line for name, line in lines.items() if line}
     )
+
+
+def _by_size(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(found.items(), key=lambda it: int(it[0]))
 
 
 def _about(figures: Figures) -> str:
@@ -60,7 +66,7 @@ def _parse(figures: Figures) -> str:
         "| models | who | DAGs | tasks | build | serialize | together | beside ours | peak MB |",
         "|--:|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for models, by_name in figures["parse"].items():
+    for models, by_name in _by_size(figures["parse"]):
         ours = by_name[OURS]["total"]
         rows += [
             f"| {int(models):,} | {name} | {found['dags']:,} | {found['tasks']:,} | {found['build']:.2f} s "
@@ -75,7 +81,7 @@ def _parse(figures: Figures) -> str:
 def _growth(figures: Figures) -> str:
     found = []
     for name in _EVERYBODY:
-        costs = {int(size): by_name[name]["total"] for size, by_name in figures["parse"].items() if name in by_name}
+        costs = {int(size): by_name[name]["total"] for size, by_name in _by_size(figures["parse"]) if name in by_name}
         if len(costs) > 1:
             first, last = sorted(costs)[-2:]
             found.append(f"| {name} | {first:,} to {last:,} | N^{exponent(costs):.2f} |")
@@ -85,14 +91,14 @@ def _growth(figures: Figures) -> str:
 def _worker(figures: Figures) -> str:
     rows = [
         f"| {int(models):,} | {found['tasks']} | {found['cpu'] * 1000:.0f} ms | {found['peak']:.0f} |"
-        for models, found in figures["worker"].items()
+        for models, found in _by_size(figures["worker"])
     ]
     return "\n".join(["| models | tasks of the DAG | CPU time | peak MB |", "|--:|--:|--:|--:|", *rows])
 
 
 def _start(figures: Figures) -> str:
     rows = ["| models | how | CPU time | beside the slice | peak MB |", "|--:|---|--:|--:|--:|"]
-    for models, by_name in figures["start"].items():
+    for models, by_name in _by_size(figures["start"]):
         slice_ = by_name[SLICE]["cpu"]
         rows += [
             f"| {int(models):,} | {name} | {found['cpu']:.2f} s | {found['cpu'] / slice_:.2f} x | {found['peak']:.0f} |"
@@ -110,7 +116,7 @@ def _compile(figures: Figures) -> str:
     rows += [
         f"| {int(models):,} | {found['manifest']:.1f} MB | {found['cpu']:.1f} s | {found['cpu'] / found['load']:.0f} x "
         f"| {found['peak']:.0f} MB | {found['plan']:.2f} MB | {found['slices']:.1f} MB |"
-        for models, found in figures["compile"].items()
+        for models, found in _by_size(figures["compile"])
     ]
     return "\n".join(rows)
 

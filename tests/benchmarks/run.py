@@ -1,13 +1,17 @@
 """All benchmarks, one after the other, and the page that tells what came out: `make bench`.
 
-    python tests/benchmarks/run.py [--quick]
+    python tests/benchmarks/run.py [--quick] [--only PART ...]
 
-The figures go to `figures.json` beside this file, the table and the plot to docs/explanation. `--quick` measures small
-projects only, without peers, and writes nothing: it shows that everything works.
+The figures go to `figures.json` beside this file, the tables and the plot to docs/explanation. `--only` measures some
+parts again and keeps the figures of the others. `--quick` measures small projects only, without the peers, and writes
+nothing: it shows that everything works.
 """
 
 import argparse
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +23,54 @@ from figures import machine, parse_figures
 from measure import median
 from page import FIGURES, write_page
 
-_SIZES = (100, 1_000, 5_000, 10_000)
-_PEER_SIZES = (100, 1_000, 5_000)
-#: cosmos with a DAG per domain takes minutes above.
-_PER_DOMAIN = 1_000
-_STARTS = (100, 5_000)
-_QUICK = (100, 500)
-_TIMES = 5
-_TIMES_SLOW = 3
+_TIMES, _TIMES_SLOW = 5, 3
 
 
-def main(*, quick: bool) -> None:
-    """Measure, and write what came out."""
-    sizes = _QUICK if quick else _SIZES
-    tell(f"projects of {', '.join(f'{size:,}' for size in sizes)} models")
-    base = dags.base_project()
-    prepared = [dags.prepare(base, size) for size in sizes]
-    tell("the DAG file: all DAGs")
-    found: dict[str, Any] = {"parse": parse_figures(dags.parsing(prepared, _TIMES))}
-    tell("the DAG file: one DAG, as on a worker")
-    found["worker"] = {
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of models."""
+
+    parse: tuple[int, ...] = (100, 1_000, 5_000, 10_000)
+    peers: tuple[int, ...] = (100, 1_000, 5_000)
+    #: cosmos with a DAG per domain takes minutes above.
+    per_domain: int = 1_000
+    start: tuple[int, ...] = (100, 5_000)
+
+    @cached_property
+    def prepared(self) -> list[dags.Prepared]:
+        """The projects, written and compiled."""
+        base = dags.base_project()
+        return [dags.prepare(base, size) for size in self.parse]
+
+
+def parse_dags(sizes: Sizes) -> dict[str, Any]:
+    """All DAGs of the DAG file, by this library and by hand."""
+    return parse_figures(dags.parsing(sizes.prepared, _TIMES))
+
+
+def parse_by_peers(sizes: Sizes) -> dict[str, Any]:
+    """The same by the peers."""
+    return parse_figures(
+        dags.parsing_of_peers([p for p in sizes.prepared if p.models in sizes.peers], 1, sizes.per_domain)
+    )
+
+
+def parse_one(sizes: Sizes) -> dict[str, Any]:
+    """One DAG, as on a worker."""
+    return {
         str(models): {
             "cpu": round(median(runs, lambda run: run.told["build"]), 4),
             "process": round(median(runs), 3),
             "peak": round(median(runs, lambda run: run.peak), 1),
             "tasks": runs[0].told["tasks"],
         }
-        for models, runs in dags.one_dag(prepared, _TIMES).items()
+        for models, runs in dags.one_dag(sizes.prepared, _TIMES).items()
     }
-    tell("compile")
-    found["compile"] = {
+
+
+def compile_plans(sizes: Sizes) -> dict[str, Any]:
+    """The compiled plan and the slices."""
+    return {
         str(models): {
             "cpu": round(median(done.compile), 2),
             "load": round(median(done.load) - median(done.nothing), 3),
@@ -57,28 +79,47 @@ def main(*, quick: bool) -> None:
             "plan": round(done.plan, 2),
             "slices": round(done.slices, 2),
         }
-        for models, done in compiling(prepared, _TIMES_SLOW).items()
+        for models, done in compiling(sizes.prepared, _TIMES_SLOW).items()
     }
-    tell("starting dbt (plain dbt parses first: minutes)")
-    real = [starts.prepare_real(size) for size in (_QUICK if quick else _STARTS)]
-    found["start"] = {
+
+
+def start_dbt(sizes: Sizes) -> dict[str, Any]:
+    """One run of one model; plain dbt parses the project first, which takes minutes."""
+    real = [starts.prepare_real(size) for size in sizes.start]
+    return {
         str(models): {
             name: {"cpu": round(median(runs), 2), "peak": round(median(runs, lambda run: run.peak), 1)}
             for name, runs in by_name.items()
         }
-        for models, by_name in starts.starting(real, _TIMES_SLOW, plain_up_to=max(_STARTS)).items()
+        for models, by_name in starts.starting(real, _TIMES_SLOW).items()
     }
+
+
+PARTS: Mapping[str, Callable[[Sizes], dict[str, Any]]] = {
+    "parse": parse_dags,
+    "peers": parse_by_peers,
+    "worker": parse_one,
+    "compile": compile_plans,
+    "start": start_dbt,
+}
+
+
+def main(only: Sequence[str], *, quick: bool) -> None:
+    """Measure, and write what came out."""
+    sizes = Sizes(parse=(100, 500), start=(100, 200)) if quick else Sizes()
+    found = json.loads(FIGURES.read_text()) if FIGURES.exists() and not quick else {}
+    for name in only or [name for name in PARTS if not (quick and name == "peers")]:
+        tell(f"{name}: {(PARTS[name].__doc__ or '').strip()}")
+        found[name] = PARTS[name](sizes)
+        if not quick:
+            found["about"] = machine({peer.name: environment(peer).version for peer in (COSMOS, DMP_AF)})
+            FIGURES.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     if quick:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found, indent=1))
         return
-    tell("the peers (each gets an environment of its own first)")
-    peers = parse_figures(dags.parsing_of_peers([p for p in prepared if p.models in _PEER_SIZES], 1, _PER_DOMAIN))
-    for models, by_name in peers.items():
-        found["parse"][models] |= by_name
-    found["about"] = machine({peer.name: environment(peer).version for peer in (COSMOS, DMP_AF)})
-    FIGURES.write_text(json.dumps(found, indent=1) + "\n")
     for file in write_page():
-        tell(f"wrote {file.relative_to(Path.cwd())}" if file.is_relative_to(Path.cwd()) else f"wrote {file}")
+        tell(f"wrote {file.relative_to(Path(__file__).resolve().parents[2])}")
+    tell("Look at docs/explanation/speed.md.")
 
 
 def tell(what: str) -> None:
@@ -89,4 +130,6 @@ def tell(what: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure what parsing, compiling and starting dbt cost.")
     parser.add_argument("--quick", action="store_true", help="small projects, no peers, writes nothing")
-    main(quick=parser.parse_args().quick)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=[], help="measure only these parts again")
+    given = parser.parse_args()
+    main(given.only, quick=given.quick)
