@@ -4,7 +4,6 @@ The same work side by side: this library from its compiled plan, the same DAGs w
 dmp-af, each in an environment of its own, from the same manifest.
 """
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,12 @@ from pathlib import Path
 
 from environments import CACHE, COSMOS, DMP_AF, ROOT, environment
 from measure import Sample, interleaved, measured
-from project import parse, write_project, write_stretched
+from project import parse, write_project
 
 HERE = Path(__file__).parent
 DBT = str(Path(sys.executable).with_name("dbt"))
 OURS, FLOOR = "dbt-af-k8s", "written by hand"
 COSMOS_ONE, COSMOS_MANY, DMP = "cosmos, one DAG", "cosmos, one DAG per domain", "dmp-af"
-#: What dbt-af and dmp-af want of every model; without these keys they do not open a project.
-_CLUSTERS = {"py_cluster": "dev", "sql_cluster": "dev", "daily_sql_cluster": "dev", "bf_cluster": "dev"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ def base_project() -> Path:
 def prepare(base: Path, models: int, within: Path = CACHE / "projects") -> Prepared:
     """Write the project of that size, compile its plan, and list its tasks."""
     folder = within / f"stretched_{models}"
-    write_stretched(base, folder, models)
+    measured([sys.executable, str(HERE / "project.py"), str(base), str(folder), str(models)])
     done = Prepared(models, folder, folder / "tasks.json")
     measured([sys.executable, "-m", "dbt_af_k8s", "compile", "--project-dir", str(folder)], env=_env())
     measured([sys.executable, str(HERE / "floor_tasks.py"), str(folder), str(done.tasks)], env=_env())
@@ -104,7 +101,4 @@ def _env() -> dict[str, str]:
 
 
 def _write_for_dmp_af(project: Prepared) -> None:
-    manifest = json.loads((project.folder / "target" / "manifest.json").read_text())
-    for node in manifest["nodes"].values():
-        node["config"].update(_CLUSTERS)
-    (project.folder / "target" / "manifest_dmp_af.json").write_text(json.dumps(manifest))
+    measured([sys.executable, str(HERE / "manifest_for_dmp_af.py"), str(project.folder / "target")])

@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 #: Models of one domain, and tests of one model.
@@ -121,3 +122,8 @@ def write_stretched(base: Path, folder: Path, models: int) -> None:
             text = (folder / node["original_file_path"]).read_text().strip()
             node["checksum"]["checksum"] = hashlib.sha256(text.encode()).hexdigest()
     (folder / "target" / "manifest.json").write_text(json.dumps(manifest))
+
+
+if __name__ == "__main__":
+    # A process that has held a large manifest stays large, and so, by the system's reckoning, do those that it starts.
+    write_stretched(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
