@@ -2,13 +2,13 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from warm_python import warm_programs
 
 from dbt_af_k8s.dbt.maintenance_package import install_package
 
@@ -30,12 +30,18 @@ def copy_shop(to: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def parsed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs() -> Iterator[Path]:
+    """A folder with `python`, `dbt`, `airflow` and `dbt-af-k8s` that need no time to start; see `warm_python.py`."""
+    with warm_programs() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def parsed_shop(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example project with its `target/manifest.json`, for tests that only read."""
     shop = copy_shop(tmp_path_factory.mktemp("shop") / "example_project")
     install_package(shop)
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    subprocess.run([dbt, "parse", "--quiet", "--profiles-dir", "."], cwd=shop, check=True)
+    subprocess.run([programs / "dbt", "parse", "--quiet", "--profiles-dir", "."], cwd=shop, check=True)
     return shop
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +40,11 @@ class Answer:
 
 
 class DagTestLab:
-    """One Airflow home with a migrated SQLite database."""
+    """One Airflow home with a migrated SQLite database, under this Python or another program that is one."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, python: Path = Path(sys.executable)) -> None:
         self.home = home
+        self._python = str(python)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DBT_"))}
         self.environment = {
             **kept,
@@ -53,8 +56,21 @@ class DagTestLab:
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "PYTHONWARNINGS": "ignore",
         }
-        airflow = [sys.executable, "-m", "airflow", "db", "migrate"]
+        airflow = [self._python, "-m", "airflow", "db", "migrate"]
         subprocess.run(airflow, env=self.environment, check=True, capture_output=True, timeout=300)
+
+    def with_environment(self, folder: Path, added: Mapping[str, str]) -> "DagTestLab":
+        """The same lab, whose processes find modules in a folder, too, and have further variables."""
+        other = copy(self)
+        path = os.pathsep.join(filter(None, (str(folder), self.environment.get("PYTHONPATH"))))
+        other.environment = {**self.environment, **added, "PYTHONPATH": path}
+        return other
+
+    def cold(self) -> "DagTestLab":
+        """The same lab under this Python itself, for what looks at processes."""
+        other = copy(self)
+        other._python = sys.executable
+        return other
 
     def start(self, folder: Path, project_dir: Path, dags: tuple[DagPlan, ...]) -> subprocess.Popen[str]:
         """Write the DAG file and start the child; it waits for its runs on standard input."""
@@ -65,7 +81,7 @@ class DagTestLab:
         path = os.pathsep.join(filter(None, (str(folder), str(CHILD.parents[1]), self.environment.get("PYTHONPATH"))))
         environment = {**self.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(folder), "PYTHONPATH": path}
         return subprocess.Popen(
-            [sys.executable, str(CHILD)],
+            [self._python, str(CHILD)],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

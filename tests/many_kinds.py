@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -51,8 +50,8 @@ sources:
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
 
-def write_project(folder: Path) -> Path:
-    """Write the project and its database, and let dbt write the manifest."""
+def write_project(folder: Path, programs: Path) -> Path:
+    """Write the project and its database, and let the dbt of a folder of programs write the manifest."""
     for name, text in FILES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,13 +67,12 @@ def write_project(folder: Path) -> Path:
         database.execute("create table raw_orders (id integer, placed timestamptz)")
         for number, day in enumerate(DAYS):
             database.execute(f"insert into raw_orders values ({number}, '{day} 12:00:00+00')")
-    parse(folder)
+    parse(folder, programs)
     return folder
 
 
-def parse(folder: Path) -> None:
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    argv = [dbt, "--quiet", "parse", "--profiles-dir", ".", "--no-send-anonymous-usage-stats"]
+def parse(folder: Path, programs: Path) -> None:
+    argv = [programs / "dbt", "--quiet", "parse", "--profiles-dir", ".", "--no-send-anonymous-usage-stats"]
     subprocess.run(argv, cwd=folder, check=True, timeout=300)
 
 

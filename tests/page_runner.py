@@ -71,7 +71,7 @@ class PageRunner:
                 self._file(block)
             case "python":
                 self._python.append(block.text)
-                self._finished([sys.executable, "-c", "\n".join(self._python)], 0)
+                self._finished(["python", "-c", "\n".join(self._python)], 0)
             case "yaml" | "sql" | "csv" | "jinja" | "py":
                 self._file(block)
             case other:
@@ -184,11 +184,11 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text)).strip()
 
 
-def page_env(home: Path) -> dict[str, str]:
-    """The environment of the commands: this Python's programs first, and an Airflow home of the page's own."""
+def page_env(home: Path, programs: Path) -> dict[str, str]:
+    """The environment of the commands: these programs first, then this Python's; an Airflow home of the page's own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DBT_"))}
     return kept | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "HOME": str(home),

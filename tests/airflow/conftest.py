@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,9 +129,9 @@ def supervisor(upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> FakeU
 
 
 @pytest.fixture(scope="session")
-def dag_test_lab(tmp_path_factory: pytest.TempPathFactory) -> DagTestLab:
+def dag_test_lab(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> DagTestLab:
     """A private Airflow with a migrated database, for real runs by `dag.test`."""
-    return DagTestLab(tmp_path_factory.mktemp("airflow_home"))
+    return DagTestLab(tmp_path_factory.mktemp("airflow_home"), programs / "python")
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ FORM = {"start_dttm": "2026-01-01", "end_dttm": "2026-01-04", "chunk": "day"}
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
-    return write_project(tmp_path / "shop")
+def shop(programs: Path, tmp_path: Path) -> Path:
+    return write_project(tmp_path / "shop", programs)
 
 
 @pytest.fixture
@@ -106,8 +106,8 @@ def test_it_stops_at_the_first_failure(dag_test_lab: Any, tmp_path: Path, shop: 
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("backfill") / "shop")
+def parsed(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("backfill") / "shop", programs)
 
 
 def choose(project: Path, form: dict[str, Any], run_id: str = "manual__1") -> dict[str, Any]:

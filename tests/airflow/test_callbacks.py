@@ -129,7 +129,7 @@ def heard(dag_test_lab, tmp_path_factory) -> list[dict[str, Any]]:
         dag_id="broken__daily",
         problems=(error("x", "It is broken.", "Mend it."),),
     )
-    lab = replace_environment(dag_test_lab, folder)
+    lab = dag_test_lab.with_environment(folder, {"HEARD": str(folder / "heard.jsonl")})
     runs = [{"dag_id": dag.dag_id} for dag in (mixed, well, broken)]
     answer = lab.run(folder / "dags", folder, (mixed, well, broken), runs)
     assert answer.states() == {
@@ -141,15 +141,6 @@ def heard(dag_test_lab, tmp_path_factory) -> list[dict[str, Any]]:
     }
     assert "the callback is broken" in answer.log
     return [json.loads(line) for line in (folder / "heard.jsonl").read_text().splitlines()]
-
-
-def replace_environment(lab: Any, folder: Path) -> Any:
-    """The same lab for processes that know the module `called` and the file for what it hears."""
-    other = object.__new__(type(lab))
-    other.home = lab.home
-    path = f"{folder}:{lab.environment.get('PYTHONPATH', '')}".rstrip(":")
-    other.environment = {**lab.environment, "HEARD": str(folder / "heard.jsonl"), "PYTHONPATH": path}
-    return other
 
 
 def told(heard: list[dict[str, Any]], task: str | None) -> list[tuple[str, str]]:
@@ -346,7 +337,7 @@ with create_session() as session:
 def test_a_run_gets_its_deadline(dag_test_lab, tmp_path):
     """The run is made as the scheduler makes one. (`dag.test` of Airflow 3.3.2 fails on any DAG with a deadline.)"""
     (tmp_path / "called.py").write_text(MODULE)
-    lab = replace_environment(dag_test_lab, tmp_path)
+    lab = dag_test_lab.with_environment(tmp_path, {"HEARD": str(tmp_path / "heard.jsonl")})
     deadline = Deadline(3600, "logical_date", "called.late", {"to": "anna"})
     plan = dag_of(refresh("well"), callbacks=CallbackSettings(deadline=deadline), dag_id="late__daily")
     # The lab's child, started with the DAG file, is only wanted for that file.

@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -81,10 +80,11 @@ def dag(dag_id: str, *tasks: TaskPlan, schedule: str | None = "0 0 * * *") -> Da
 
 
 @pytest.fixture(scope="module")
-def test_ids(shop) -> dict[str, str]:
+def test_ids(programs, shop) -> dict[str, str]:
     """unique_ids of the generic tests, which end in dbt's own hash."""
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    subprocess.run([dbt, "--quiet", "parse", "--no-send-anonymous-usage-stats"], cwd=shop, check=True, timeout=300)
+    subprocess.run(
+        [programs / "dbt", "--quiet", "parse", "--no-send-anonymous-usage-stats"], cwd=shop, check=True, timeout=300
+    )
     nodes = json.loads((shop / "target" / "manifest.json").read_bytes())["nodes"]
     return {node["name"]: unique_id for unique_id, node in nodes.items() if node["resource_type"] == "test"}
 
@@ -208,7 +208,7 @@ def test_a_task_that_is_told_to_end_leaves_no_process(dag_test_lab, shop, tmp_pa
     plan = dag("shop__endless", task("run", "endless", retry=RetrySettings(retries=0)))
     lines: list[str] = []
     running = threading.Event()
-    child = dag_test_lab.start(tmp_path / "dags", shop, (plan,))
+    child = dag_test_lab.cold().start(tmp_path / "dags", shop, (plan,))
 
     def listen() -> None:
         for line in child.stdout:

@@ -21,8 +21,8 @@ LIMITS = "warn after 1 hour, error after 2 hours"
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("freshness") / "shop")
+def shop(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("freshness") / "shop", programs)
 
 
 def only(dag: DagPlan, *task_ids: str, **changes: Any) -> DagPlan:

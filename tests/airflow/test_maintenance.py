@@ -253,7 +253,7 @@ ROWS = """create table events as select id, cast(seen_at as timestamp) as seen_a
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shop(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("maintenance") / "shop"
     for name, text in FILES.items():
         path = folder / name
@@ -262,7 +262,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install_package(folder)
     with duckdb.connect(folder / "shop.duckdb") as database:
         database.execute(ROWS)
-    parse(folder)
+    parse(folder, programs)
     return folder
 
 

@@ -4,7 +4,6 @@ import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from monte_carlo_server import WAREHOUSE, MonteCarlo, monte_carlo_server
@@ -109,7 +108,7 @@ def test_the_callbacks_of_airflow_mcd_under_real_airflow(monte_carlo, dag_test_l
     )
     (tmp_path / "mc_provider.py").write_text(MODULE)
     connection = {"conn_type": "mcd-gateway", "host": monte_carlo.url, "login": "key", "password": "secret"}
-    lab = lab_with(dag_test_lab, tmp_path, {"AIRFLOW_CONN_MCD_GATEWAY_DEFAULT_SESSION": json.dumps(connection)})
+    lab = dag_test_lab.with_environment(tmp_path, {"AIRFLOW_CONN_MCD_GATEWAY_DEFAULT_SESSION": json.dumps(connection)})
     answer = lab.run(tmp_path / "file" / "dags", tmp_path, (plan,), [{"dag_id": "mc__daily"}])
     assert answer.states() == {"orders": "success"}
     told = [(each["airflow_operation"], each["airflow_payload"]["dag_id"]) for each in monte_carlo.callbacks]
@@ -118,12 +117,3 @@ def test_the_callbacks_of_airflow_mcd_under_real_airflow(monte_carlo, dag_test_l
         ("upload_airflow_task_result", "mc__daily"),
         ("upload_airflow_dag_result", "mc__daily"),
     ], answer.log[-3000:]
-
-
-def lab_with(lab: Any, folder: Path, environment: dict[str, str]) -> Any:
-    """The same lab with further environment variables, for processes that find modules in a folder."""
-    other = object.__new__(type(lab))
-    other.home = lab.home
-    path = f"{folder}:{lab.environment.get('PYTHONPATH', '')}".rstrip(":")
-    other.environment = {**lab.environment, **environment, "PYTHONPATH": path}
-    return other

@@ -6,7 +6,6 @@ And tasks that plan (a backfill reads its form) plan what the command line named
 import json
 import os
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,7 +62,7 @@ BACKFILL = DagPlan(
 )
 
 
-def test_a_run_here_tells_nobody_and_plans_what_was_named(dag_test_lab, tmp_path):
+def test_a_run_here_tells_nobody_and_plans_what_was_named(dag_test_lab, programs, tmp_path):
     shop = Shop(tmp_path / "shop", plain=None).model("orders").write()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -86,7 +85,7 @@ def test_a_run_here_tells_nobody_and_plans_what_was_named(dag_test_lab, tmp_path
         DAG_VARIABLE: "sales__daily",
         "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))),
     }
-    command = [sys.executable, "-m", "dbt_af_k8s.airflow.run_here", str(job), str(log)]
+    command = [programs / "python", "-m", "dbt_af_k8s.airflow.run_here", str(job), str(log)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     states = {event["task_id"]: event["state"] for event in events if event["event"] == "task-done"}

@@ -30,8 +30,8 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("selection") / "shop")
+def shop(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("selection") / "shop", programs)
 
 
 @pytest.fixture(scope="module")

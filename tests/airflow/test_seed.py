@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.airflow]
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("seed") / "shop")
+def shop(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("seed") / "shop", programs)
 
 
 def seed_dag(shop: Path) -> DagPlan:

@@ -92,9 +92,10 @@ def test_what_airflow_says_is_told_when_it_fails(pooled: Shop, monkeypatch: pyte
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_real_airflow_has_them_afterwards_and_keeps_its_own(
-    pooled: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pooled: Shop, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = DagTestLab(tmp_path / "airflow")
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    lab = DagTestLab(tmp_path / "airflow", programs / "python")
     for name, value in lab.environment.items():
         monkeypatch.setenv(name, value)
 

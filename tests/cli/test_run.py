@@ -32,16 +32,15 @@ from {{ ref("orders") }}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A parsed dbt project of three daily domains, the last of which cannot be built."""
     root = tmp_path_factory.mktemp("run") / "shop"
     for name, text in PROJECT.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    dbt = str(Path(sys.executable).with_name("dbt"))
     vars_of_parsing = '{"start_dttm": "", "end_dttm": ""}'
-    argv = [dbt, "parse", "--quiet", "--profiles-dir", ".", "--vars", vars_of_parsing]
+    argv = [programs / "dbt", "parse", "--quiet", "--profiles-dir", ".", "--vars", vars_of_parsing]
     subprocess.run(argv, cwd=root, check=True)
     return root
 
@@ -50,8 +49,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.dbt
 @pytest.mark.slow
 def test_upstream_runs_first_and_nobody_elses_airflow_is_touched(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "own"))
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{tmp_path}/own/airflow.db")
     where = ("--project-dir", str(project))
@@ -75,7 +75,10 @@ def test_upstream_runs_first_and_nobody_elses_airflow_is_touched(
 @pytest.mark.airflow
 @pytest.mark.dbt
 @pytest.mark.slow
-def test_a_task_that_fails_is_shown_with_its_reason(project: Path) -> None:
+def test_a_task_that_fails_is_shown_with_its_reason(
+    project: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
     result = run("run", "broken__daily", "--date", "2026-01-12", "--project-dir", str(project))
     assert result.exit_code == 1
     assert "✗" in result.stdout

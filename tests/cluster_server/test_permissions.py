@@ -20,14 +20,14 @@ TASKS = ("deferred", "exits", "from-config-map", "result")
 
 
 def test_the_account_of_the_workers_may_do_what_it_must(
-    stand_in: Cluster, api: client.ApiClient, kubernetes: Place, tmp_path: Path
+    stand_in: Cluster, api: client.ApiClient, kubernetes: Place, tmp_path: Path, programs: Path
 ) -> None:
     for file in ("namespace.yaml", "task-pods.yaml"):
         for document in yaml.safe_load_all((FILES / file).read_text(encoding="utf-8")):
             utils.create_from_dict(api, document)
     account = stand_in.account_kubeconfig("airflow", "airflow-worker")
     place = replace(kubernetes, kubeconfig=account, namespace="dbt")
-    tasks, log = run_scripts(place, DagTestLab(tmp_path), ",".join(TASKS))
+    tasks, log = run_scripts(place, DagTestLab(tmp_path, programs / "python"), ",".join(TASKS))
     assert {name: task["state"] for name, task in sorted(tasks.items())} == {
         "deferred": "success",
         "exits": "failed",

@@ -9,6 +9,7 @@ import signal
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,8 +91,8 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> DagTestLab:
-    return DagTestLab(tmp_path_factory.mktemp("airflow"))
+def lab(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> DagTestLab:
+    return DagTestLab(tmp_path_factory.mktemp("airflow"), programs / "python")
 
 
 @pytest.fixture(scope="module")

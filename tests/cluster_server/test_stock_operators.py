@@ -20,9 +20,9 @@ DAGS = Path(__file__).parent / "stock"
 
 
 @pytest.fixture(scope="module")
-def run(kubernetes: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+def run(kubernetes: Place, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
     """What became of the tasks, and everything that was logged."""
-    lab = DagTestLab(tmp_path_factory.mktemp("airflow"))
+    lab = DagTestLab(tmp_path_factory.mktemp("airflow"), programs / "python")
     argv = [sys.executable, str(DAGS / "stock.py"), str(kubernetes.kubeconfig), kubernetes.namespace]
     argv += [kubernetes.python_image, kubernetes.shell_image]
     # The trigger of the stock job operator forgets its `config_file` (cncf-kubernetes 10.25).

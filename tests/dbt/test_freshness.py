@@ -125,8 +125,8 @@ def test_how_dbt_finds_a_source(fqn: tuple[str, ...], argument: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("freshness") / "shop")
+def shop(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("freshness") / "shop", programs)
 
 
 def look(shop: Path, table: str, **how: object) -> FreshnessVerdict:

@@ -20,10 +20,10 @@ RUN = tuple(
 @pytest.mark.airflow
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=[page.name for page in RUN])
-def test_the_blocks_of_the_page_run(page: Page, parsed_shop: Path, tmp_path: Path) -> None:
+def test_the_blocks_of_the_page_run(page: Page, parsed_shop: Path, tmp_path: Path, programs: Path) -> None:
     """A page starts in a copy of the example project."""
     shop = Path(shutil.copytree(parsed_shop, tmp_path / "example_project"))
-    PageRunner(shop, page_env(tmp_path)).run(page)
+    PageRunner(shop, page_env(tmp_path, programs)).run(page)
 
 
 def test_what_is_not_run_says_why() -> None:
@@ -40,30 +40,32 @@ def _page(text: str) -> Page:
     return Page(DOCS / "made_up.md", text)
 
 
-def test_a_wrong_output_is_found(tmp_path: Path) -> None:
+def test_a_wrong_output_is_found(tmp_path: Path, programs: Path) -> None:
     page = _page("```console\n$ echo one   two\none two\n$ echo three\nfour\n```\n")
     with pytest.raises(AssertionError, match=r"docs/made_up\.md:1: `echo three` did not print 'four'"):
-        PageRunner(tmp_path, page_env(tmp_path)).run(page)
+        PageRunner(tmp_path, page_env(tmp_path, programs)).run(page)
 
 
-def test_a_wrong_exit_code_is_found(tmp_path: Path) -> None:
+def test_a_wrong_exit_code_is_found(tmp_path: Path, programs: Path) -> None:
     with pytest.raises(AssertionError, match="ended with 3"):
-        PageRunner(tmp_path, page_env(tmp_path)).run(_page("```sh\n$ exit 3\n```\n"))
-    assert PageRunner(tmp_path, page_env(tmp_path)).run(_page("<!-- exit: 3 -->\n```sh\n$ exit 3\n```\n")) == 1
+        PageRunner(tmp_path, page_env(tmp_path, programs)).run(_page("```sh\n$ exit 3\n```\n"))
+    assert (
+        PageRunner(tmp_path, page_env(tmp_path, programs)).run(_page("<!-- exit: 3 -->\n```sh\n$ exit 3\n```\n")) == 1
+    )
 
 
-def test_a_wrong_setting_is_found(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_found(tmp_path: Path, programs: Path) -> None:
     with pytest.raises(AssertionError, match="unknown-setting"):
-        PageRunner(tmp_path, page_env(tmp_path)).run(_page("```yaml\n# dbt_af_k8s.yml\nshedules: {}\n```\n"))
+        PageRunner(tmp_path, page_env(tmp_path, programs)).run(_page("```yaml\n# dbt_af_k8s.yml\nshedules: {}\n```\n"))
     with pytest.raises(AssertionError, match="unknown-node-setting"):
-        PageRunner(tmp_path, page_env(tmp_path)).run(
+        PageRunner(tmp_path, page_env(tmp_path, programs)).run(
             _page("```yaml\n# dbt_project.yml\nmodels: {shop: {+meta: {dbt_af_k8s: {shedule: '@daily'}}}}\n```\n")
         )
 
 
-def test_python_blocks_of_a_page_share_their_names(tmp_path: Path) -> None:
+def test_python_blocks_of_a_page_share_their_names(tmp_path: Path, programs: Path) -> None:
     page = _page("```python\none = 1\n```\n\n```python\nassert one == 1\nopen('made', 'w').close()\n```\n")
-    assert PageRunner(tmp_path, page_env(tmp_path)).run(page) == 2
+    assert PageRunner(tmp_path, page_env(tmp_path, programs)).run(page) == 2
     assert (tmp_path / "made").exists()
 
 

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.airflow
 @pytest.mark.slow
 @pytest.mark.cluster
-def test_the_tutorial_works_as_it_is_written(folder: Path, tmp_path: Path, kubernetes: "Place") -> None:
+def test_the_tutorial_works_as_it_is_written(folder: Path, tmp_path: Path, kubernetes: "Place", programs: Path) -> None:
     """In a namespace of its own. The stand-in lacks what kubectl checks objects with, and there one run is enough."""
     from kubernetes import client
 
@@ -32,7 +32,7 @@ def test_the_tutorial_works_as_it_is_written(folder: Path, tmp_path: Path, kuber
         client.CoreV1Api(api).create_namespaced_service_account(
             kubernetes.namespace, {"metadata": {"name": "dbt-pods"}, "automountServiceAccountToken": False}
         )
-    env = page_env(tmp_path) | {"KUBECONFIG": str(kubernetes.kubeconfig)}
+    env = page_env(tmp_path, programs) | {"KUBECONFIG": str(kubernetes.kubeconfig)}
     env.pop("KUBERNETES_SERVICE_HOST", None)
     has = ("cluster", "kubectl", "time") if kubernetes.is_real else ("cluster",)
     page = in_namespace(kubernetes.namespace, kubernetes.python_image)

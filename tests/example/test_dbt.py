@@ -9,15 +9,14 @@ import pytest
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
-DBT = str(Path(sys.executable).with_name("dbt"))
 EVERY_WARNING_IS_AN_ERROR = ("--warn-error-options", '{"error": "all"}')
 EVENING = "{start_dttm: '2026-01-11T23:00:00+00:00', end_dttm: '2026-01-12T00:00:00+00:00'}"
 MORNING_IN_BERLIN = "{start_dttm: '2026-01-08T00:00:00+01:00', end_dttm: '2026-01-08T12:00:00+01:00'}"
 
 
-def dbt(shop: Path, *argv: str) -> str:
+def dbt(programs: Path, shop: Path, *argv: str) -> str:
     """Run dbt in the project; its output."""
-    command = [DBT, argv[0], "--profiles-dir", ".", "--no-partial-parse", *argv[1:]]
+    command = [programs / "dbt", argv[0], "--profiles-dir", ".", "--no-partial-parse", *argv[1:]]
     done = subprocess.run(command, cwd=shop, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -29,18 +28,18 @@ def rows(shop: Path, query: str) -> list[tuple[object, ...]]:
         return connection.execute(query).fetchall()
 
 
-def test_dbt_builds_it_without_a_warning(fresh_shop: Path) -> None:
-    output = dbt(fresh_shop, "build", *EVERY_WARNING_IS_AN_ERROR)
+def test_dbt_builds_it_without_a_warning(fresh_shop: Path, programs: Path) -> None:
+    output = dbt(programs, fresh_shop, "build", *EVERY_WARNING_IS_AN_ERROR)
     assert "WARN=0 ERROR=0 SKIP=0" in output
     assert rows(fresh_shop, "select count(*) from main_raw.raw_orders join orders_v2 using (order_id)") == [(30,)]
     assert rows(fresh_shop, "select count(*) from customers_history where dbt_valid_to is null") == [(12,)]
     assert rows(fresh_shop, "select sum(visits), sum(orders) from channel_report") != [(0, 0)]
 
 
-def test_an_interval_that_runs_twice_leaves_the_same_rows(fresh_shop: Path) -> None:
+def test_an_interval_that_runs_twice_leaves_the_same_rows(fresh_shop: Path, programs: Path) -> None:
     everything = "select * from visits order by visit_id"
-    dbt(fresh_shop, "seed", "--select", "raw_visits")
-    dbt(fresh_shop, "run", "--select", "visits", "--vars", MORNING_IN_BERLIN)
+    dbt(programs, fresh_shop, "seed", "--select", "raw_visits")
+    dbt(programs, fresh_shop, "run", "--select", "visits", "--vars", MORNING_IN_BERLIN)
     first = rows(fresh_shop, everything)
     # 12:00 in Berlin is 11:00 UTC: the first run takes everything before, and nothing after.
     assert rows(fresh_shop, "select max(visited_at) < timestamp '2026-01-08 11:00' from visits") == [(True,)]
@@ -48,13 +47,13 @@ def test_an_interval_that_runs_twice_leaves_the_same_rows(fresh_shop: Path) -> N
         (len(first),)
     ]
 
-    dbt(fresh_shop, "run", "--select", "visits", "--vars", MORNING_IN_BERLIN)
+    dbt(programs, fresh_shop, "run", "--select", "visits", "--vars", MORNING_IN_BERLIN)
     assert rows(fresh_shop, everything) == first
 
-    dbt(fresh_shop, "run", "--select", "visits", "--vars", EVENING)
+    dbt(programs, fresh_shop, "run", "--select", "visits", "--vars", EVENING)
     with_evening = rows(fresh_shop, everything)
     assert len(with_evening) == len(first) + 1
-    dbt(fresh_shop, "run", "--select", "visits", "--vars", EVENING)
+    dbt(programs, fresh_shop, "run", "--select", "visits", "--vars", EVENING)
     assert rows(fresh_shop, everything) == with_evening
 
 
