@@ -44,7 +44,7 @@ test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all
 	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
 	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler and not load" $(PURE_TESTS) # 3: no Airflow, no dbt
 	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not scheduler and not load" $(OTHER_TESTS) # 9
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not scheduler and not load" $(OTHER_TESTS) # 9
 	$(BIN)/python -m pytest -m scheduler # 5: one scheduler for all
 	@echo
 	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
@@ -58,7 +58,9 @@ CLUSTER_TESTS = $(shell grep -rlE "mark\.cluster\b" tests --include="test_*.py")
 
 # Tests of the rooms that need neither Airflow nor dbt, and all others.
 PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifest config graph route schedule k8s pods jobs plan))
-OTHER_TESTS := $(filter-out $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
+# The longest files come first: one that begins last is what the other core waits for.
+LONGEST_TESTS := tests/docs tests/example tests/dbt tests/airflow
+OTHER_TESTS := $(LONGEST_TESTS) $(filter-out $(LONGEST_TESTS) $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
 test-load: $(READY) ## The dbt server under load, 200 invocations, and a plan of 100,000 tasks (8 minutes)
 	$(BIN)/python -m pytest -m load tests/server tests/plan/test_many_tasks.py

@@ -17,8 +17,14 @@ if len(sys.argv) < 2 or (sys.argv[1].startswith("-") and sys.argv[1] != "-m"):
     # Options, code given on the command line, or a prompt: that is for a Python of its own.
     os.execv(REAL, [REAL, *sys.argv[1:]])
 
+# What the server with Airflow is for, and what these programs must have told Airflow by variables.
+WITH_AIRFLOW = ("dag_test_child.py", "airflow", "dbt_af_k8s.airflow.run_here")
+NAMED = ("CORE__DAGS_FOLDER", "DATABASE__SQL_ALCHEMY_CONN", "LOGGING__BASE_LOG_FOLDER")
+program = os.path.basename(sys.argv[2] if sys.argv[1] == "-m" else sys.argv[1])  # noqa: PTH119
+is_airflow = program in WITH_AIRFLOW and all(f"AIRFLOW__{name}" in os.environ for name in NAMED)
+
 server = socket.socket(socket.AF_UNIX)
-server.connect(os.path.join(HERE, "socket"))  # noqa: PTH118  as above
+server.connect(os.path.join(HERE, "socket_airflow" if is_airflow else "socket"))  # noqa: PTH118
 order = {"executable": os.path.join(HERE, "python"), "argv": sys.argv[1:], "cwd": os.getcwd()}  # noqa: PTH109, PTH118
 text = json.dumps({**order, "environment": dict(os.environ)}).encode()
 socket.send_fds(server, [len(text).to_bytes(4, "big")], [0, 1, 2])

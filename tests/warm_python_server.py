@@ -1,9 +1,13 @@
 """A Python with dbt and what Airflow is built on imported, which forks for each command. Started by `warm_python.py`.
 
 Each order comes over a socket (`warm_python_client.py`), with the three standard streams of whoever asked. The fork
-takes over those, the folder and the environment, and runs the script or module as Python itself would. Airflow is not
-imported before: it reads its settings from the environment when that is done. Nor is the library, which is under test.
-The end of standard input ends the server and all that it started.
+takes over those, the folder and the environment, and runs the script or module as Python itself would. The library,
+which is under test, is never imported before.
+
+There are two servers, the second a fork of the first with Airflow imported as well, as a library (see `airflow`'s own
+`__init__.py`), so that its settings are made by each fork. It is for programs whose environment names the folders of
+Airflow and its database: all else Airflow takes from its home at the first import. The end of standard input ends both
+and all that they started.
 """
 
 import atexit
@@ -43,6 +47,21 @@ PRELOADED = (
     "svcs.fastapi",
     "unittest.mock",
 )
+AIRFLOW = (
+    "airflow.sdk",
+    "airflow.listeners",
+    "airflow.models.dagrun",
+    "airflow.models.taskinstance",
+    "airflow.models.serialized_dag",
+    "airflow.models.xcom",
+    "airflow.api_fastapi.execution_api.app",
+    "airflow.api_fastapi.execution_api.routes",
+    "airflow.sdk.api.client",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.providers_manager",
+    "airflow.serialization.serialized_objects",
+)
 
 
 def serve(address: str) -> dict[str, Any]:
@@ -75,6 +94,9 @@ def serve(address: str) -> dict[str, Any]:
                 for other in selector.get_map().values():
                     if isinstance(other.data, int):
                         kill(other.data)
+                with contextlib.suppress(ChildProcessError):
+                    while True:
+                        os.wait()
                 os._exit(0)
             elif isinstance(key.data, int):
                 asked = hear(key.fileobj)
@@ -162,6 +184,8 @@ def run(order: dict[str, Any]) -> None:
     sys.executable = order["executable"]
     if environment.get("PYTHONWARNINGS"):
         warnings.simplefilter(environment["PYTHONWARNINGS"])
+    if "airflow" in sys.modules:
+        set_up_airflow(environment["AIRFLOW_HOME"])
     added = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     module = argv[1] if argv[0] == "-m" else None
     first = order["cwd"] if module else os.path.dirname(os.path.realpath(argv[0]))  # noqa: PTH120
@@ -174,10 +198,27 @@ def run(order: dict[str, Any]) -> None:
         runpy.run_path(argv[0], run_name="__main__")
 
 
-if __name__ == "__main__":
+def set_up_airflow(home: str) -> None:
+    """What Airflow does when it is imported otherwise than as a library."""
+    from airflow import configuration, settings
+
+    configuration.AIRFLOW_HOME = settings.AIRFLOW_HOME = home
+    settings.initialize()
+
+
+def import_all(names: tuple[str, ...]) -> None:
     with warnings.catch_warnings(action="ignore"):
-        for name in PRELOADED:
+        for name in names:
             importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    import_all(PRELOADED)
+    place = sys.argv[1]
+    if os.fork() == 0:
+        place += "_airflow"
+        os.environ |= {"AIRFLOW_HOME": os.path.dirname(place), "_AIRFLOW__AS_LIBRARY": "1"}  # noqa: PTH120
+        import_all(AIRFLOW)
     gc.collect()
     gc.freeze()
-    become(serve(sys.argv[1]))
+    become(serve(place))
