@@ -25,6 +25,7 @@ def commands() -> Mapping[str, frozenset[str]]:
             for param in each.params
             for option in param.opts
         )
+        | {"--help"}
         for name, command in program.commands.items()  # type: ignore[attr-defined]
     }
 
