@@ -11,9 +11,20 @@ from types import ModuleType
 from typing import Any
 
 from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.plan.request import PlanRequest
 
 #: The extra of this library that brings a package.
 _EXTRAS = {"airflow_mcd": "monte-carlo", "pycarlo": "monte-carlo", "tableauserverclient": "tableau"}
+
+
+def made_in_python(request: PlanRequest) -> Mapping[str, Callable[..., Any]]:
+    """The things to call of settings that were made in Python, by the names that the plan has for them."""
+    if request.config is None or isinstance(request.config, Path):
+        return {}
+    # A `Config` is here, so what it takes to read one is imported already.
+    from dbt_af_k8s.config.callables import callables_of
+
+    return callables_of(request.config)
 
 
 def find_by_name(name: str, made_in_python: Mapping[str, Callable[..., Any]], project_dir: Path | None = None) -> Any:

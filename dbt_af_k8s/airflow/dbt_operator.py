@@ -20,6 +20,7 @@ from dbt_af_k8s.dbt.results import NodeResult, Verdict
 from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
+from dbt_af_k8s.pods.dbt_values import DbtPod
 from dbt_af_k8s.schedule.values import Interval
 
 Answer = TypeVar("Answer")
@@ -45,7 +46,7 @@ class DbtOperator(BaseOperator):
     plain arguments. `cron` (five fields) and `timezone` (IANA name) are those of the DAG: a run by hand takes its
     interval from them where its form is empty. `variables` are dbt vars besides `start_dttm` and `end_dttm`. A run
     whose interval lies wholly before `enable_from` or from `disable_from` on is skipped; tasks downstream that use
-    the trigger rule `none_failed` go on. `runner` holds the options of where dbt runs, None: on the worker. `base`
+    the trigger rule `none_failed` go on. `runner` (an API) or `pod` say where dbt runs, if not on the worker. `base`
     goes to Airflow's `BaseOperator`.
 
     Every try has a target folder of its own, so tasks in parallel never write to the same file. The task returns
@@ -70,10 +71,12 @@ class DbtOperator(BaseOperator):
         disable_from: datetime | None = None,
         artifacts: ArtifactSender | None = None,
         runner: RunnerOptions | None = None,
+        pod: DbtPod | None = None,
         **base: Any,
     ) -> None:
         super().__init__(task_id=task_id, **base)
         self.runner = runner
+        self.dbt_pod = pod
         self.invocation = invocation
         self.project = project
         self.cron = cron
@@ -165,10 +168,7 @@ class DbtOperator(BaseOperator):
         skip_outside(interval, self.enable_from, self.disable_from)
         self.log.info("%s, %s", command_text(invocation), span_text(interval))
         if interval.start == interval.end:
-            self.log.warning(
-                "The data interval is empty. Give the DAG a CronDataIntervalTimetable: in Airflow 3 a cron string "
-                "makes runs whose interval has no length."
-            )
+            self.log.warning("The data interval is empty: give the DAG a CronDataIntervalTimetable, not a cron.")
         try:
             self._run = DbtRun(invocation, self.place(context, invocation))
             return work(self._run)
@@ -183,6 +183,10 @@ class DbtOperator(BaseOperator):
             from dbt_af_k8s.airflow.api_tasks import api_place
 
             return api_place(self, context, self.runner, self._resumed)
+        if self.dbt_pod is not None:
+            from dbt_af_k8s.airflow.dbt_pod import place_in_pod
+
+            return place_in_pod(self, invocation, context, self._resumed)
         on_artifacts = self._send if self.artifacts else None
         return Here(invocation, self.project, environment=os.environ, on_artifacts=on_artifacts)
 
@@ -197,8 +201,8 @@ class DbtOperator(BaseOperator):
         return self.execute(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's; but where the trigger itself failed, the task goes and sees, instead of failing."""
-        if next_method == TRIGGER_FAIL_REPR and self.runner is not None:
+        """As Airflow's; but where the trigger itself failed, the task goes and sees."""
+        if next_method == TRIGGER_FAIL_REPR and (self.runner or self.dbt_pod):
             self.log.warning("The triggerer failed (%s): the task looks itself.", (next_kwargs or {}).get("error"))
             self._resumed = None
             return self.execute(context)

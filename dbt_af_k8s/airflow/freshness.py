@@ -28,6 +28,7 @@ from dbt_af_k8s.dbt.place import PlaceError, PlaceRefusesError
 from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
+from dbt_af_k8s.pods.dbt_values import DbtPod
 from dbt_af_k8s.schedule.values import Interval
 
 #: Rescheduling a sensor more often than this races with the executor and fails the task (seconds).
@@ -120,6 +121,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
         enable_from: datetime | None = None,
         disable_from: datetime | None = None,
         runner: RunnerOptions | None = None,
+        pod: DbtPod | None = None,
         **base: Any,
     ) -> None:
         mode = "reschedule" if poke_interval >= _SHORTEST_RESCHEDULE else "poke"
@@ -132,6 +134,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
         self.disable_from = disable_from
         self.command = command_text(invocation)
         self.runner = runner
+        self.dbt_pod = pod
         self._run: DbtRun | None = None
         self._found: FreshnessVerdict | None = None
 
@@ -213,6 +216,10 @@ class DbtFreshnessSensor(BaseSensorOperator):
             from dbt_af_k8s.airflow.api_tasks import api_place
 
             return DbtRun(self.invocation, api_place(self, context, self.runner, part=part_of_now()))
+        if self.dbt_pod is not None:
+            from dbt_af_k8s.airflow.dbt_pod import place_in_pod
+
+            return DbtRun(self.invocation, place_in_pod(self, self.invocation, context))
         return DbtRun.here(self.invocation, self.project, environment=os.environ)
 
     def _interval(self, context: Mapping[str, Any]) -> Interval:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +11,7 @@ from airflow.sdk import BaseOperator
 from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.backfill import BackfillChooseOperator, BackfillNextOperator, BackfillNodeOperator
 from dbt_af_k8s.airflow.broken import BrokenDomainOperator
+from dbt_af_k8s.airflow.by_name import made_in_python
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
 from dbt_af_k8s.airflow.script_run import ScriptCalendar
@@ -130,16 +130,6 @@ def _refresh(asked: Asked) -> BaseOperator:
     )
 
 
-def made_in_python(request: PlanRequest) -> Mapping[str, Callable[..., Any]]:
-    """The things to call of settings that were made in Python, by the names that the plan has for them."""
-    if request.config is None or isinstance(request.config, Path):
-        return {}
-    # A `Config` is here, so what it takes to read one is imported already.
-    from dbt_af_k8s.config.callables import callables_of
-
-    return callables_of(request.config)
-
-
 def _backfill_choose(asked: Asked) -> BaseOperator:
     return BackfillChooseOperator(
         task_id=asked.task.task_id,
@@ -212,6 +202,16 @@ def _claim(asked: Asked) -> BaseOperator:
     return volume_claim.as_teardown(volume_claim.VolumeClaimRemoveOperator(task_id=asked.task.task_id, **arguments))
 
 
+def _cluster(asked: Asked) -> BaseOperator:
+    from dbt_af_k8s.airflow.gke_cluster import cluster_operator
+
+    task = asked.task
+    if task.cluster is None:
+        raise asked.fault("does not say which cluster it is about")
+    is_made = task.control is Control.CLUSTER_MAKE
+    return cluster_operator(task.cluster, is_made=is_made, task_id=task.task_id, **asked.settings)
+
+
 Maker = Callable[[Asked], BaseOperator]
 #: Runners of scripts. dbt itself runs by the other rows.
 _BY_RUNNER: Mapping[str, Maker] = MappingProxyType(
@@ -225,6 +225,8 @@ _BY_CONTROL: Mapping[Control, Maker] = MappingProxyType(
         Control.RUN_SELECTION: _run_selection,
         Control.CLAIM_MAKE: _claim,
         Control.CLAIM_REMOVE: _claim,
+        Control.CLUSTER_MAKE: _cluster,
+        Control.CLUSTER_DELETE: _cluster,
     }
 )
 _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
@@ -246,7 +248,8 @@ _BY_KIND: Mapping[TaskKind, Maker] = MappingProxyType(
 def _dbt_arguments(asked: Asked) -> dict[str, Any]:
     """What every operator takes that runs dbt."""
     task = asked.task
-    if task.dbt is None or (task.runner not in (None, LOCAL) and task.runner_options is None):
+    has_place = task.runner in (None, LOCAL) or task.runner_options is not None or task.dbt_pod is not None
+    if task.dbt is None or not has_place:
         raise asked.fault(f"has no dbt command for the runner {task.runner}")
     return {
         "task_id": task.task_id,
@@ -259,6 +262,7 @@ def _dbt_arguments(asked: Asked) -> dict[str, Any]:
         "execution_timeout": None if task.timeout is None else timedelta(seconds=task.timeout),
         "artifacts": _artifacts(asked),
         "runner": task.runner_options,
+        "pod": task.dbt_pod,
         **asked.settings,
     }
 

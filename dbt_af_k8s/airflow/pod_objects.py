@@ -11,7 +11,6 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from dbt_af_k8s.k8s.pod_trouble import event_lines
-from dbt_af_k8s.pods.manifest import SCRIPT_VOLUME
 
 Failure = TypeVar("Failure", bound=BaseException)
 #: Answers of the API.
@@ -48,13 +47,37 @@ class ScriptPodManager(PodManager):
                 raise
             return None
 
-    def make_config_map(self, body: Mapping[str, Any]) -> None:
-        """Make a ConfigMap; one that is there already is the same."""
+    def make(self, body: Mapping[str, Any]) -> None:
+        """Make a ConfigMap or a Secret; one that is there already is the same."""
+        calls = {
+            "ConfigMap": self._client.create_namespaced_config_map,
+            "Secret": self._client.create_namespaced_secret,
+        }
         try:
-            self._client.create_namespaced_config_map(namespace=body["metadata"]["namespace"], body=dict(body))
+            calls[body["kind"]](namespace=body["metadata"]["namespace"], body=dict(body))
         except ApiException as refused:
             if refused.status != _CONFLICT:
                 raise
+
+    def delete_secret(self, namespace: str, name: str) -> str | None:
+        """Delete a Secret, which may be gone already; why it could not be, or None."""
+        try:
+            self._client.delete_namespaced_secret(name=name, namespace=namespace)
+        except (ApiException, HTTPError) as refused:
+            _, status, said = one_line(refused)
+            return None if status == MISSING else said
+        return None
+
+    def end_of_log(self, pod: Any, container: str, lines: int) -> list[str]:
+        """The last lines of a container's log, without time stamps."""
+        answer = self._client.read_namespaced_pod_log(
+            name=pod.metadata.name,
+            namespace=pod.metadata.namespace,
+            container=container,
+            tail_lines=lines,
+            _preload_content=False,
+        )
+        return list(answer.data.decode("utf-8", "replace").splitlines())
 
     def try_to_delete(self, pod: Any) -> None:
         """Delete a pod that may not be there, in a cluster that may not answer."""
@@ -97,19 +120,29 @@ def look(manager: PodManager, pod: Any, *, with_events: bool) -> tuple[Mapping[s
     return plain, lines
 
 
-def config_map_of_pod(config_map: Mapping[str, Any], pod: Any) -> Mapping[str, Any] | None:
-    """The ConfigMap under the name by which this pod mounts it, owned by the pod; None where the pod mounts none."""
-    mounted = [volume.config_map.name for volume in pod.spec.volumes or () if volume.name == SCRIPT_VOLUME]
-    if not mounted:
+def owned_by(pod: Any, body: Mapping[str, Any], volume: str) -> Mapping[str, Any] | None:
+    """A ConfigMap or Secret under the name by which this pod mounts it, owned by the pod; None where it mounts none."""
+    name = mounted_name(pod, volume)
+    if name is None:
         return None
     owner = {"apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid}
     metadata = {
-        **config_map["metadata"],
-        "name": mounted[0],
+        **body["metadata"],
+        "name": name,
         "namespace": pod.metadata.namespace,
         "ownerReferences": [owner],
     }
-    return {**config_map, "metadata": metadata}
+    return {**body, "metadata": metadata}
+
+
+def mounted_name(pod: Any, volume: str) -> str | None:
+    """Name of the ConfigMap or Secret in a pod's volume; None where there is none."""
+    for each in pod.spec.volumes or ():
+        if each.name == volume and each.config_map is not None:
+            return str(each.config_map.name)
+        if each.name == volume and each.secret is not None:
+            return str(each.secret.secret_name)
+    return None
 
 
 def one_line(failure: BaseException) -> tuple[bool, int | None, str]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 LOCAL, DBT_API = "local", "dbt_api"
+KUBERNETES_POD, GKE_POD, EKS_POD = "kubernetes_pod", "gke_pod", "eks_pod"
 
 
 class RunnerOptions:
@@ -42,8 +43,61 @@ class DbtApiOptions(RunnerOptions):
     deferrable: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class KubernetesPodOptions(RunnerOptions):
+    """dbt in a pod. Paths are those of the image."""
+
+    #: Pod settings: keys of a target of type `kubernetes`. They are read where the plan is made (`pods.target`).
+    pod: Mapping[str, Any] = field(default_factory=dict)
+    project_dir: str = "/dbt/project"
+    #: Folder of profiles.yml; None: as dbt finds it.
+    profiles_dir: str | None = None
+    #: Relative to the project; None: where dbt_project.yml says.
+    manifest: str | None = None
+    #: The dbt program; None: the one beside the image's Python.
+    dbt: str | None = None
+    #: Airflow connection of which the pod's profiles.yml is made; None: the image, or Secrets, have it.
+    conn_id: str | None = None
+    #: Keys of the profile's output besides those that the connection gives.
+    output: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GkePodOptions(KubernetesPodOptions):
+    """dbt in a pod of Google's Kubernetes Engine."""
+
+    #: Must be given, as the two below.
+    project_id: str = ""
+    location: str = ""
+    cluster_name: str = ""
+    gcp_conn_id: str = "google_cloud_default"
+    impersonation_chain: tuple[str, ...] = ()
+    use_internal_ip: bool = False
+    use_dns_endpoint: bool = False
+    #: The cluster that each run of a DAG makes and deletes, as GKE's API writes it; None: it is there.
+    create: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EksPodOptions(KubernetesPodOptions):
+    """dbt in a pod of Amazon's Elastic Kubernetes Service."""
+
+    #: Must be given.
+    cluster_name: str = ""
+    region: str | None = None
+    aws_conn_id: str | None = "aws_default"
+
+
 #: The options of each runner that has some.
-OPTIONS: Mapping[str, type[RunnerOptions]] = MappingProxyType({LOCAL: LocalOptions, DBT_API: DbtApiOptions})
+OPTIONS: Mapping[str, type[RunnerOptions]] = MappingProxyType(
+    {
+        LOCAL: LocalOptions,
+        DBT_API: DbtApiOptions,
+        KUBERNETES_POD: KubernetesPodOptions,
+        GKE_POD: GkePodOptions,
+        EKS_POD: EksPodOptions,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +113,7 @@ class RunnerRule:
     @property
     def dbt(self) -> str | None:
         """The dbt program that the row names."""
-        return self.options.dbt if isinstance(self.options, LocalOptions) else None
+        return self.options.dbt if isinstance(self.options, LocalOptions | KubernetesPodOptions) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +129,8 @@ def changed(runner: str, options: RunnerOptions | None, given: Mapping[str, Any]
     if runner not in OPTIONS:
         return None
     base: Any = OPTIONS[runner]() if options is None else options
+    if isinstance(base, KubernetesPodOptions):
+        given = {**given, "pod": {**base.pod, **given.get("pod", {})}}
     changed_options: RunnerOptions = replace(base, **given)
     return changed_options
 

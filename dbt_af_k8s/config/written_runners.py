@@ -6,9 +6,9 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from dbt_af_k8s.config.fields import Flag, Section, Span, Text
-from dbt_af_k8s.config.settings_runners import DbtApiOptions
+from dbt_af_k8s.config.settings_runners import DbtApiOptions, EksPodOptions, GkePodOptions, KubernetesPodOptions
 
-_API = DbtApiOptions()
+_API, _POD, _GKE, _EKS = DbtApiOptions(), KubernetesPodOptions(), GkePodOptions(), EksPodOptions()
 
 
 class LocalRunnerConfig(Section):
@@ -44,22 +44,79 @@ class DbtApiRunnerConfig(Section):
     ] = _API.deferrable
 
 
-class KubernetesPodRunnerConfig(Section):
-    """dbt runs in a pod."""
+class _PodRunnerConfig(Section):
+    """What runners of dbt in pods have in common."""
+
+    pod: Annotated[
+        dict[str, Any],
+        Field(
+            description="The pod, by the keys of a target of type `kubernetes`: `image_name` (must be given), "
+            "namespace, resources, env, volumes and all others but those about scripts."
+        ),
+    ] = Field(default_factory=dict)
+    project_dir: Annotated[Text, Field(description="Folder of the dbt project in the image.")] = _POD.project_dir
+    profiles_dir: Annotated[
+        Text | None, Field(description="Folder of profiles.yml in the image, or a volume. Not given: as dbt finds it.")
+    ] = None
+    manifest: Annotated[
+        Text | None,
+        Field(description="The image's manifest, below its project. Not given: in the target folder."),
+    ] = None
+    dbt: Annotated[
+        Text | None, Field(description="The dbt program in the image. Not given: the one beside the image's Python.")
+    ] = None
+    conn_id: Annotated[
+        Text | None,
+        Field(
+            description="Airflow connection that becomes the pod's profiles.yml, in a Secret that the pod owns and "
+            "mounts in memory. Not given: the image's profiles.yml counts."
+        ),
+    ] = None
+    output: Annotated[
+        dict[str, Any],
+        Field(description="With `conn_id`: keys of the profile's output besides the connection's, such as `schema`."),
+    ] = Field(default_factory=dict)
+
+
+class KubernetesPodRunnerConfig(_PodRunnerConfig):
+    """dbt runs in a pod, in the cluster of a connection, a kube config, or Airflow itself."""
 
     type: Annotated[Literal["kubernetes_pod"], Field(description="The runner.")]
 
 
-class GkePodRunnerConfig(Section):
-    """dbt runs in a pod of a cluster of Google's Kubernetes Engine."""
+class GkePodRunnerConfig(_PodRunnerConfig):
+    """dbt runs in a pod of a cluster of Google's Kubernetes Engine. Needs the extra `gke`."""
 
     type: Annotated[Literal["gke_pod"], Field(description="The runner.")]
+    project_id: Annotated[Text, Field(description="Google Cloud project.")]
+    location: Annotated[Text, Field(description="Zone or region of the cluster.")]
+    cluster_name: Annotated[
+        Text, Field(description="The cluster; with `create`, what the names of the clusters begin with.")
+    ]
+    gcp_conn_id: Annotated[Text, Field(description="Airflow connection of type Google Cloud.")] = _GKE.gcp_conn_id
+    impersonation_chain: Annotated[
+        tuple[Text, ...], Field(description="Service accounts to act as, the last one in the end.")
+    ] = ()
+    use_internal_ip: Annotated[Flag, Field(description="Talk to the cluster's private address.")] = False
+    use_dns_endpoint: Annotated[Flag, Field(description="Talk to the cluster's DNS endpoint.")] = False
+    create: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="Each run of a DAG makes a cluster before its pods and deletes it after them, also after a "
+            "failure. The cluster as GKE's API writes it, without its name: `{autopilot: {enabled: true}}`."
+        ),
+    ] = None
 
 
-class EksPodRunnerConfig(Section):
-    """dbt runs in a pod of a cluster of Amazon's Elastic Kubernetes Service."""
+class EksPodRunnerConfig(_PodRunnerConfig):
+    """dbt runs in a pod of a cluster of Amazon's Elastic Kubernetes Service. Needs the extra `eks`."""
 
     type: Annotated[Literal["eks_pod"], Field(description="The runner.")]
+    cluster_name: Annotated[Text, Field(description="The cluster.")]
+    region: Annotated[Text | None, Field(description="AWS region. Not given: as AWS's own configuration says.")] = None
+    aws_conn_id: Annotated[
+        Text | None, Field(description="Airflow connection of type AWS; null: AWS's own configuration.")
+    ] = _EKS.aws_conn_id
 
 
 _ByType = Annotated[

@@ -10,6 +10,7 @@ from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
 from dbt_af_k8s.plan.passes.catchup_checks import stalled_catchups
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
 from dbt_af_k8s.plan.passes.dbt_af_ids import as_dbt_af
+from dbt_af_k8s.plan.passes.dbt_pods import RunnerPods
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
 from dbt_af_k8s.plan.passes.executor_checks import executor_issues
 from dbt_af_k8s.plan.passes.fuse import fuse
@@ -73,7 +74,8 @@ def build(inputs: PlanInputs) -> Build:
     issues += refreshes.issues
     connector = Connector(inputs.manifest, decisions, layout, left_out)
     dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
-    faults = runner_faults(inputs, dags)
+    pods = RunnerPods(inputs, decisions)
+    faults = _joined(runner_faults(inputs, dags), pods.faults(dags))
     if faults:
         issues += [issue for found in faults.values() for issue in found]
         broken = {
@@ -85,7 +87,7 @@ def build(inputs: PlanInputs) -> Build:
     if inputs.settings.dags.task_ids == "dbt_af":
         dags = as_dbt_af(dags, decisions)
     by_hand, found = without_selection_dag(inputs, run_model_dag(inputs, dag_ids) if dags else ())
-    dags, issues = (*dags, *by_hand), [*issues, *found]
+    dags, issues = pods.filled((*dags, *by_hand)), [*issues, *found, *pods.warnings()]
     dags = tuple(with_callbacks(inputs, dag) for dag in sorted(dags, key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
@@ -131,6 +133,11 @@ def _domains_of(node: str, decisions: Decisions) -> tuple[str, ...]:
     if node not in decisions.graph:
         return ()
     return tuple(sorted({decisions.nodes[child].domain.domain for child in decisions.graph.inlined_into(node)}))
+
+
+def _joined(*found: Mapping[str, tuple[Issue, ...]]) -> Mapping[str, tuple[Issue, ...]]:
+    domains = sorted({domain for each in found for domain in each})
+    return {domain: tuple(issue for each in found for issue in each.get(domain, ())) for domain in domains}
 
 
 def _broken_reason(domain: str) -> str:

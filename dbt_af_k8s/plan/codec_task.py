@@ -11,6 +11,8 @@ from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
 from dbt_af_k8s.plan.codec_scripts import read_script, script_to_dict
 from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
 from dbt_af_k8s.plan.values import Control, NotWaited, RefreshPlan, TaskKind, TaskPlan, TaskRef, WaitsFor
+from dbt_af_k8s.pods.clouds import GkeCluster
+from dbt_af_k8s.pods.dbt_values import DbtPod
 
 _RETRY = RetrySettings()
 
@@ -64,6 +66,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
             script_to_dict,
         ),
         **given({"runner_options": (task.runner_options, None)}, _runner_options),
+        **given({"dbt_pod": (task.dbt_pod, None), "cluster": (task.cluster, None)}, script_to_dict),
         **given({"enable_from": (task.enable_from, None), "disable_from": (task.disable_from, None)}, write_moment),
         **given({"not_waited": (task.not_waited, ())}, lambda edges: [_not_waited(edge) for edge in edges]),
     }
@@ -72,7 +75,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
 def read_task(fields: Fields) -> TaskPlan:
     """The task that `task_to_dict` wrote. Raises `PlanFormatError`."""
     waits_for, dbt, retry, refresh = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry", "refresh"))
-    options = fields.optional_inner("runner_options")
+    options, dbt_pod, cluster = (fields.optional_inner(key) for key in ("runner_options", "dbt_pod", "cluster"))
     pod, venv, job, claim = (fields.optional_inner(key) for key in ("pod", "venv", "job", "claim"))
     return TaskPlan(
         task_id=fields.text("task_id"),
@@ -84,6 +87,8 @@ def read_task(fields: Fields) -> TaskPlan:
         target=fields.optional_text("target"),
         runner=fields.optional_text("runner"),
         runner_options=_read_runner_options(options) if options else None,
+        dbt_pod=read_script(DbtPod, dbt_pod) if dbt_pod else None,
+        cluster=read_script(GkeCluster, cluster) if cluster else None,
         because=fields.text_or("because", ""),
         pool=fields.optional_text("pool"),
         queue=fields.optional_text("queue"),

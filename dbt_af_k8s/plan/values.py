@@ -15,6 +15,8 @@ from dbt_af_k8s.config.settings_runners import RunnerOptions
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
+from dbt_af_k8s.pods.clouds import GkeCluster
+from dbt_af_k8s.pods.dbt_values import DbtPod
 
 #: Version of the plan's JSON; goes up when a reader of the old form would be wrong.
 PLAN_VERSION = 1
@@ -113,6 +115,9 @@ class Control(StrEnum):
     #: Make the volume claim of a job before it, and remove it after it, whatever became of it.
     CLAIM_MAKE = "claim-make"
     CLAIM_REMOVE = "claim-remove"
+    #: Make the cluster of a run before its pods, say that it is there, and delete it, whatever became of the pods.
+    CLUSTER_MAKE = "cluster-make"
+    CLUSTER_DELETE = "cluster-delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +161,10 @@ class TaskPlan:
     #: Full name for people where the id was cut or changed; else None.
     display_name: str | None = None
     target: str | None = None
-    #: Where dbt runs, and with which options; the options are None for `local` and for runners of scripts.
+    #: Where dbt runs; what that needs stands in `runner_options` (`dbt_api`) or `dbt_pod` (runners of pods).
     runner: str | None = None
     runner_options: RunnerOptions | None = None
+    dbt_pod: DbtPod | None = None
     #: Why it runs where and when it does, in one sentence.
     because: str = ""
     pool: str | None = None
@@ -181,6 +187,8 @@ class TaskPlan:
     job: JobPlan | None = None
     #: The volume claim that a task makes or removes.
     claim: ClaimPlan | None = None
+    #: The cluster of Google's that a task makes or deletes for a run.
+    cluster: GkeCluster | None = None
     #: What a `wait` task waits for, how often it looks and how long it waits, in seconds.
     waits_for: WaitsFor | None = None
     poke: int | None = None

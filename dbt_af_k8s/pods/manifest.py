@@ -1,6 +1,7 @@
-"""The pod of a script: a plain Kubernetes manifest, the same bytes for the same input, ready for `kubectl apply`."""
+"""The pod of a target, filled with a script or with dbt: a plain Kubernetes manifest, the same for the same input."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dbt_af_k8s.k8s.names import safe_label_value, safe_pod_name
@@ -17,7 +18,7 @@ from dbt_af_k8s.pods.payload import (
     planned_env,
     run_env,
 )
-from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
+from dbt_af_k8s.pods.values import KubernetesObject, KubernetesTarget, Payload, PodRun
 
 #: Label of Azure's pod identity, which dbt-af sets from `airflow_identity_binding_selector`.
 IDENTITY_BINDING_LABEL = "aadpodidbinding"
@@ -31,6 +32,22 @@ _SCRIPT_KEY = "script"
 _FIRST = ("apiVersion", "kind", "metadata", "name")
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a target's pod is filled with."""
+
+    #: Of the pod, and of its label; made safe.
+    name: str
+    #: unique_id of what it is about, for the annotation.
+    node: str
+    #: Arguments of the image's entry point.
+    args: Sequence[str]
+    #: Plain text.
+    env: Mapping[str, str]
+    volumes: Sequence[KubernetesObject] = ()
+    mounts: Sequence[KubernetesObject] = ()
+
+
 def pod_for(
     target: KubernetesTarget,
     payload: Payload,
@@ -39,25 +56,36 @@ def pod_for(
     identity_binding: str | None = None,
     memory_rung: int = 0,
 ) -> dict[str, Any]:
-    """The pod that runs a script on a target.
+    """The pod that runs a script on a target; see `filled_pod`.
+
+    The script's container is `base`, the first; its `args` start the script and its `command` is the image's own,
+    unless the `pod` fragment sets one.
+    """
+    contents = _script(target, payload, run)
+    return filled_pod(target, contents, identity_binding=identity_binding, memory_rung=memory_rung)
+
+
+def filled_pod(
+    target: KubernetesTarget, contents: Contents, *, identity_binding: str | None = None, memory_rung: int = 0
+) -> dict[str, Any]:
+    """The pod of a target with these contents in its container `base`.
 
     `identity_binding` is the setting `kubernetes.airflow_identity_binding_selector`. `memory_rung` says how many rungs
-    of the target's memory ladder are taken; past its end the last one counts. The script's container is `base`, the
-    first; its `args` start the script and its `command` is the image's own, unless the `pod` fragment sets one.
+    of the target's memory ladder are taken; past its end the last one counts.
     """
     identity = target.workload_identity
     binding = {IDENTITY_BINDING_LABEL: safe_label_value(identity_binding)} if identity_binding else {}
-    own = {"app.kubernetes.io/managed-by": "dbt-af-k8s", NODE_LABEL: safe_label_value(payload.name)}
+    own = {"app.kubernetes.io/managed-by": "dbt-af-k8s", NODE_LABEL: safe_label_value(contents.name)}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": safe_pod_name(payload.name),
+            "name": safe_pod_name(contents.name),
             "namespace": target.namespace,
             "labels": {**own, **identity.labels, **binding, **target.labels},
-            "annotations": {NODE_LABEL: payload.node, **identity.annotations, **target.annotations},
+            "annotations": {NODE_LABEL: contents.node, **identity.annotations, **target.annotations},
         },
-        "spec": _spec(target, _base(target, payload, run, memory_rung), _config_map_name(payload, run)),
+        "spec": _spec(target, contents, _base(target, contents, memory_rung)),
     }
     whole = merge_fragments(_without_nothing(pod), target.pod)
     if target.container_defaults:
@@ -88,13 +116,25 @@ def _config_map_name(payload: Payload, run: PodRun) -> str:
     return run.config_map or f"{safe_pod_name(payload.name)}-script"
 
 
-def _spec(target: KubernetesTarget, base: dict[str, Any], config_map: str) -> dict[str, Any]:
+def _script(target: KubernetesTarget, payload: Payload, run: PodRun) -> Contents:
+    env = dict(contract_env(target, payload, run))
+    volumes: list[KubernetesObject] = []
+    mounts: list[KubernetesObject] = []
+    if target.script_from == "env":
+        env[SCRIPT] = packed_script(payload)
+    elif target.script_from == "config_map":
+        env[SCRIPT_FILE] = f"{_SCRIPT_FOLDER}/{_SCRIPT_KEY}"
+        volumes.append({"name": SCRIPT_VOLUME, "configMap": {"name": _config_map_name(payload, run)}})
+        mounts.append({"name": SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True})
+    return Contents(payload.name, payload.node, _args(target), env, volumes, mounts)
+
+
+def _spec(target: KubernetesTarget, contents: Contents, base: dict[str, Any]) -> dict[str, Any]:
     identity = target.workload_identity
     volumes = [*identity.volumes, *target.volumes]
     if _needs_tmp(target):
         volumes.append({"name": _TMP_VOLUME, "emptyDir": {}})
-    if target.script_from == "config_map":
-        volumes.append({"name": SCRIPT_VOLUME, "configMap": {"name": config_map}})
+    volumes += contents.volumes
     sidecars = [{**sidecar, "restartPolicy": "Always"} for sidecar in target.sidecars]
     return {
         "activeDeadlineSeconds": target.active_deadline,
@@ -115,22 +155,20 @@ def _spec(target: KubernetesTarget, base: dict[str, Any], config_map: str) -> di
     }
 
 
-def _base(target: KubernetesTarget, payload: Payload, run: PodRun, memory_rung: int) -> dict[str, Any]:
+def _base(target: KubernetesTarget, contents: Contents, memory_rung: int) -> dict[str, Any]:
     mounts = [*target.workload_identity.mounts, *target.mounts]
     if _needs_tmp(target):
         mounts.append({"name": _TMP_VOLUME, "mountPath": "/tmp"})  # noqa: S108 (in the pod)
-    if target.script_from == "config_map":
-        mounts.append({"name": SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True})
     return {
-        "args": _args(target),
-        "env": _env(target, payload, run),
+        "args": list(contents.args),
+        "env": _env(target, contents.env),
         "envFrom": target.env_from,
         "image": target.image,
         "imagePullPolicy": target.image_pull_policy,
         "name": BASE,
         "resources": _resources(target, memory_rung),
         "securityContext": target.security_context,
-        "volumeMounts": mounts,
+        "volumeMounts": [*mounts, *contents.mounts],
     }
 
 
@@ -140,13 +178,8 @@ def _args(target: KubernetesTarget) -> list[str]:
     return [target.python, "-c", BOOTSTRAP]
 
 
-def _env(target: KubernetesTarget, payload: Payload, run: PodRun) -> list[Mapping[str, Any]]:
+def _env(target: KubernetesTarget, ours: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Ours come first, so that `$(START_DTTM)` means something in the user's."""
-    ours = dict(contract_env(target, payload, run))
-    if target.script_from == "env":
-        ours[SCRIPT] = packed_script(payload)
-    elif target.script_from == "config_map":
-        ours[SCRIPT_FILE] = f"{_SCRIPT_FOLDER}/{_SCRIPT_KEY}"
     taken = {variable["name"] for variable in target.env}
     given = [{"name": name, "value": literal(ours[name])} for name in sorted(ours) if name not in taken]
     identity = [variable for variable in target.workload_identity.env if variable["name"] not in taken]

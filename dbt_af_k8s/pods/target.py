@@ -26,6 +26,10 @@ from dbt_af_k8s.pods.written import TargetWritten
 _CONTAINER_DEFAULTS = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 _POD_DEFAULTS = {"seccompProfile": {"type": "RuntimeDefault"}}
 _SECRET_JINJA = re.compile(r"\{\{.*DBT_ENV_SECRET", re.DOTALL)
+#: Keys that the pod of a runner cannot have: what is about scripts, and, for a cloud's cluster, how one gets there.
+_OF_SCRIPTS = ("type", "schema", "script_from", "script_path", "xcom", "retry_script")
+_OF_CLUSTER = ("kubernetes_conn_id", "config_file", "context", "in_cluster")
+_WAY_OUT_OF_PLACE = "Remove it: dbt is what runs there, and the runner itself says where."
 #: Keys that say what a target is; a node cannot change them.
 _FIXED = ("type", "schema")
 #: Stands in for a script while the pod is looked at as a whole.
@@ -83,6 +87,26 @@ def target_for_node(
     if own:
         return None, at.tell(own)
     return _read(target.name, merge_written(target.written, changes), at, told=frozenset(changes))
+
+
+def read_runner_pod(
+    written: Mapping[str, Any], *, row: str, file: str, defaults: Mapping[str, Any], is_of_cloud: bool = False
+) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
+    """Read the pod of a row of `runners`, whose dbt runs in a pod: the keys of a target but those about scripts.
+
+    `row` is the row's pattern and `file` that of the settings, both for messages; `defaults` are keys that the pod need
+    not have. The cluster of a cloud is found by the runner's own options. None where an error is among the issues.
+    """
+    place = _Place(("runners", row, "pod"), file)
+    out_of_place = (*_OF_SCRIPTS, *(_OF_CLUSTER if is_of_cloud else ()))
+    found = [
+        Finding((key,), "wrong", f"`{key}` has no place in the pod of a runner.", _WAY_OUT_OF_PLACE)
+        for key in out_of_place
+        if written.get(key) is not None
+    ]
+    if found:
+        return None, place.tell(found)
+    return _read(row, {**defaults, **written, "xcom": False}, place)
 
 
 def _read(

@@ -27,7 +27,13 @@ class Work(StrEnum):
 
 #: What each runner can do. A runner that learns something new gets a word more here, and nothing else decides it.
 ABILITIES: Mapping[str, frozenset[Work]] = MappingProxyType(
-    {settings_runners.LOCAL: frozenset(Work), settings_runners.DBT_API: frozenset(Work)}
+    {
+        settings_runners.LOCAL: frozenset(Work),
+        settings_runners.DBT_API: frozenset(Work),
+        settings_runners.KUBERNETES_POD: frozenset(Work),
+        settings_runners.GKE_POD: frozenset(Work),
+        settings_runners.EKS_POD: frozenset(Work),
+    }
 )
 
 

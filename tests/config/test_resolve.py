@@ -17,7 +17,7 @@ from dbt_af_k8s.config.settings import (
     TaskRule,
     WaitSettings,
 )
-from dbt_af_k8s.config.settings_runners import DbtApiOptions, LocalOptions, RunnerRule
+from dbt_af_k8s.config.settings_runners import DbtApiOptions, KubernetesPodOptions, LocalOptions, RunnerRule
 from dbt_af_k8s.config.written import Config
 
 
@@ -58,7 +58,7 @@ def test_every_section_arrives() -> None:
     assert settings.domains == DomainSettings(("group", "meta", "folder"), 2)
     assert settings.targets == TargetSettings("dev", "tests", "m", "bf")
     assert settings.runners == (
-        RunnerRule("prod", "kubernetes_pod"),
+        RunnerRule("prod", "kubernetes_pod", KubernetesPodOptions()),
         RunnerRule("*", "local", LocalOptions("/opt/dbt/bin/dbt")),
     )
     assert settings.tests_per == "test"

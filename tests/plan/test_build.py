@@ -380,11 +380,15 @@ def test_the_dbt_command_names_the_node_exactly() -> None:
     assert (selected.unique_id, selected.package, selected.fqn) == ("model.shop.a", "shop", ("shop", "sales", "a"))
 
 
-def test_other_runners_are_left_out_for_now() -> None:
-    plan = plan_of(model("a"), settings={"runners": {"dev": "eks_pod"}})
-    assert left_out(plan) == {"model.shop.a": "runner `eks_pod` of target `dev` is not supported yet"}
-    plan = plan_of(model("a", meta={"runner": "eks_pod"}))
-    assert left_out(plan) == {"model.shop.a": "runner `eks_pod` of the node is not supported yet"}
+def test_a_runner_that_cannot_run_nodes_leaves_them_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbt_af_k8s.route.runners.ABILITIES", {})
+    plan = plan_of(model("a"), settings={"runners": {"dev": "dbt_api"}})
+    assert left_out(plan) == {"model.shop.a": "runner `dbt_api` of target `dev` is not supported yet"}
+    plan = plan_of(model("a", meta={"runner": "dbt_api"}))
+    assert left_out(plan) == {"model.shop.a": "runner `dbt_api` of the node is not supported yet"}
+
+
+POD = {"type": "kubernetes_pod", "pod": {"image_name": "shop/dbt:1"}}
 
 
 def test_a_node_names_its_own_runner_with_its_own_dbt() -> None:
@@ -392,12 +396,13 @@ def test_a_node_names_its_own_runner_with_its_own_dbt() -> None:
         model("a", meta={"runner": "local"}),
         model("b", meta={"runner": {"type": "local", "dbt": "/other/dbt"}}),
         model("c"),
-        settings={"runners": {"prod": {"type": "local", "dbt": "/opt/dbt"}, "*": "eks_pod"}},
+        settings={"runners": {"prod": {"type": "local", "dbt": "/opt/dbt"}, "*": POD}},
     )
     tasks = tasks_of(plan, "sales__daily")
-    assert {name: task.dbt.executable for name, task in tasks.items()} == {"a": "/opt/dbt", "b": "/other/dbt"}
+    programs = {name: task.dbt.executable for name, task in tasks.items()}
+    assert programs == {"a": "/opt/dbt", "b": "/other/dbt", "c": None}
     assert {task.runner_options for task in tasks.values()} == {None}
-    assert "model.shop.c" in left_out(plan)
+    assert [name for name, task in tasks.items() if task.dbt_pod] == ["c"]
 
 
 def test_a_node_on_a_server_takes_the_options_along() -> None:

@@ -14,6 +14,7 @@ from building import PROFILE, model, plan_of, source, test
 
 from dbt_af_k8s.manifest.values import Node, Source
 from dbt_af_k8s.plan.values import Plan
+from dbt_af_k8s.route.runners import Work
 
 GOLDENS = Path(__file__).parent / "told"
 MANY = tuple(f"m{number}" for number in range(6))
@@ -35,7 +36,7 @@ def fresh(name: str, **limits: Any) -> Source:
 
 
 HOUR = {"count": 1, "period": "hour"}
-ON_PROD = {"runners": {"prod": "kubernetes_pod"}}
+ON_PROD = {"runners": {"prod": {"type": "kubernetes_pod", "pod": {"image_name": "shop/dbt:1"}}}}
 CASES: dict[str, Case] = {
     "schedule_of_a_tested_model": Case(
         (model("orders", config={"schedule": "@dayly"}), *(test(f"t{number}", "orders") for number in range(5)))
@@ -94,6 +95,12 @@ CASES: dict[str, Case] = {
         {**ON_PROD, "targets": {"default": "prod"}},
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _only_local_can_do_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every runner can do everything today; the words are for one that will not."""
+    monkeypatch.setattr("dbt_af_k8s.route.runners.ABILITIES", {"local": frozenset(Work)})
 
 
 @pytest.mark.parametrize("name", CASES)

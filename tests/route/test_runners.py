@@ -2,7 +2,15 @@
 
 import pytest
 
-from dbt_af_k8s.config.settings_runners import DbtApiOptions, LocalOptions, NodeRunner, RunnerRule, name_of, told
+from dbt_af_k8s.config.settings_runners import (
+    DbtApiOptions,
+    KubernetesPodOptions,
+    LocalOptions,
+    NodeRunner,
+    RunnerRule,
+    name_of,
+    told,
+)
 from dbt_af_k8s.route.runners import choose_runner
 
 RULES = (RunnerRule("prod_big", "kubernetes_pod"), RunnerRule("prod*", "dbt_api"), RunnerRule("default", "eks_pod"))
@@ -37,7 +45,7 @@ API = (
         ("big_one", NodeRunner("dbt_api", {"poke": 5}), DbtApiOptions(conn_id="big", poke=5)),
         # No row of that runner fits: then the first of all.
         ("big_one", NodeRunner("local", {"dbt": "/opt/dbt"}), LocalOptions("/opt/dbt")),
-        (None, NodeRunner("kubernetes_pod"), None),
+        (None, NodeRunner("kubernetes_pod"), KubernetesPodOptions()),
     ],
 )
 def test_a_node_says_only_what_differs(target: str | None, own: NodeRunner, options: object) -> None:

@@ -47,6 +47,21 @@ def find_slices(store: Path, unique_ids: Sequence[str]) -> FoundSlices | NoSlice
     return FoundSlices(header, tuple(dict.fromkeys(marks)))
 
 
+def slices_of_manifest(folder: Path, manifest_sha256: str) -> Path | None:
+    """The store that was made from this manifest, in a compiled plan of the manifest's folder; None where none is."""
+    for store in sorted(folder.glob("dbt_af_k8s/plan/*/*.slices")):
+        with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError):
+            header = _open_header(store)
+            if header is not None and header.manifest_sha256 == manifest_sha256:
+                return store
+    return None
+
+
+def _open_header(store: Path) -> SliceHeader | None:
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(store))}?mode=ro&immutable=1", uri=True)) as opened:
+        return _header(opened)
+
+
 def _mark(opened: sqlite3.Connection, number: str) -> FileMark:
     row = opened.execute("SELECT path, size, mtime_ns, lower(hex(sha256)) FROM mark WHERE id = ?", (number,)).fetchone()
     return FileMark(*row)

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from dbt_af_k8s.config.settings import NodeSettings, PoolSettings, RetrySettings, TaskRule
-from dbt_af_k8s.config.settings_runners import LOCAL, RunnerOptions, RunnerRule
+from dbt_af_k8s.config.settings_runners import DbtApiOptions, RunnerRule
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import NodeDecision
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision
@@ -51,7 +51,7 @@ class TaskFields:
     #: What runs in place of dbt, or None.
     script: ScriptPlan | None = None
     #: Options of the runner; None where it has none, or runs beside the worker.
-    runner_options: RunnerOptions | None = None
+    runner_options: DbtApiOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,9 @@ def _fields(inputs: PlanInputs, of: _Owner) -> TaskFields:
     )
 
 
-def options_beside(rule: RunnerRule) -> RunnerOptions | None:
-    """The options that a task takes along: those of `local` are in its dbt command already."""
-    return None if rule.runner == LOCAL else rule.options
+def options_beside(rule: RunnerRule) -> DbtApiOptions | None:
+    """The options that a task takes along: those of `local` are in its dbt command, those of pods become a pod."""
+    return rule.options if isinstance(rule.options, DbtApiOptions) else None
 
 
 def retry_of(inputs: PlanInputs, kind: TaskKind) -> RetrySettings:

@@ -1,0 +1,204 @@
+"""Tasks whose dbt runs in a pod get that pod, and the DAGs the clusters that their runs make: a pass over made DAGs."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dbt_af_k8s.config.settings_runners import EksPodOptions, GkePodOptions, KubernetesPodOptions, NodeRunner
+from dbt_af_k8s.errors import Issue, error
+from dbt_af_k8s.names import IdBook
+from dbt_af_k8s.plan.inputs import PlanInputs
+from dbt_af_k8s.plan.passes.decide import Decisions
+from dbt_af_k8s.plan.values import Control, DagPlan, TaskKind, TaskPlan
+from dbt_af_k8s.pods.clouds import EksCluster, GkeCluster
+from dbt_af_k8s.pods.dbt_values import ConnectionProfile, DbtPod
+from dbt_af_k8s.pods.target import read_runner_pod
+from dbt_af_k8s.pods.values import KubernetesTarget
+from dbt_af_k8s.route.runners import RunnerChoice, choose_runner
+
+
+@dataclass(slots=True)
+class RunnerPods:
+    """The pods of the rows of `runners`, each read once."""
+
+    inputs: PlanInputs
+    decisions: Decisions
+    _read: dict[str, tuple[KubernetesTarget | None, tuple[Issue, ...]]] = field(default_factory=dict)
+
+    def faults(self, dags: Sequence[DagPlan]) -> Mapping[str, tuple[Issue, ...]]:
+        """By domain: what is wrong with the pods of its tasks."""
+        found: dict[str, list[Issue]] = {}
+        for dag in dags:
+            for task, options, row in self._asked(dag):
+                known = found.setdefault(dag.domain, [])
+                issues = (*self._pod(options, row)[1], *self._of_connection(task, options))
+                node = next(iter(task.nodes), None)
+                texts = {issue.message for issue in known}
+                known += [
+                    replace(issue, node=node) for issue in issues if issue.is_error and issue.message not in texts
+                ]
+        return {domain: tuple(found[domain]) for domain in sorted(found) if found[domain]}
+
+    def filled(self, dags: Sequence[DagPlan]) -> tuple[DagPlan, ...]:
+        """The DAGs with the pods; a task whose pod has errors stays as it is."""
+        made = []
+        for dag in dags:
+            pods = {task.task_id: self._dbt_pod(task, options, row) for task, options, row in self._asked(dag)}
+            tasks = tuple(replace(task, dbt_pod=pods.get(task.task_id)) for task in dag.tasks) if pods else dag.tasks
+            made.append(with_clusters(replace(dag, tasks=tasks)))
+        return tuple(made)
+
+    def warnings(self) -> tuple[Issue, ...]:
+        """What is to be told of the pods that were read, and is no error."""
+        read = (self._read[key][1] for key in sorted(self._read))
+        return tuple(issue for issues in read for issue in issues if not issue.is_error)
+
+    def _asked(self, dag: DagPlan) -> Iterator[tuple[TaskPlan, KubernetesPodOptions, str]]:
+        """The tasks whose dbt runs in a pod, with the runner's options and the row that they come from."""
+        for task in dag.tasks:
+            if task.dbt is None:
+                continue
+            rule = self._choice(task).rule
+            if rule.runner == task.runner and isinstance(rule.options, KubernetesPodOptions):
+                yield task, rule.options, rule.pattern
+
+    def _choice(self, task: TaskPlan) -> RunnerChoice:
+        return choose_runner(task.target, self.inputs.settings.runners, self._own(task))
+
+    def _own(self, task: TaskPlan) -> NodeRunner | None:
+        for key in task.nodes:
+            decision = self.decisions.nodes.get(key) or self.decisions.sources.get(key)
+            if decision is not None:
+                return decision.settings.runner
+        return None
+
+    def _pod(self, options: KubernetesPodOptions, row: str) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
+        is_of_cloud = isinstance(options, GkePodOptions | EksPodOptions)
+        key = json.dumps([row, is_of_cloud, options.pod], sort_keys=True, default=str)
+        if key not in self._read:
+            shared = self.inputs.settings.kubernetes
+            defaults: dict[str, Any] = {"namespace": shared.namespace}
+            if not is_of_cloud:
+                defaults["kubernetes_conn_id"] = shared.kubernetes_conn_id
+            self._read[key] = read_runner_pod(
+                options.pod,
+                row=row,
+                file=self.inputs.settings_file,
+                defaults={name: value for name, value in defaults.items() if value is not None},
+                is_of_cloud=is_of_cloud,
+            )
+        return self._read[key]
+
+    def _of_connection(self, task: TaskPlan, options: KubernetesPodOptions) -> tuple[Issue, ...]:
+        if options.conn_id is None or self._adapter(task) is not None:
+            return ()
+        message = (
+            f"`conn_id` of a runner becomes an output of profiles.yml, and the type of `{task.target}` is not known."
+        )
+        fix = "Give the project a profiles.yml in which the target has its `type`; secrets need not be in it."
+        return (error("bad-kubernetes-target", message, fix, file=self.inputs.settings_file, key="runners"),)
+
+    def _adapter(self, task: TaskPlan) -> str | None:
+        profile = self.inputs.profile
+        target = task.target or profile.default_target
+        return profile.target_types.get(target or "") or self.inputs.manifest.adapter_type
+
+    def _dbt_pod(self, task: TaskPlan, options: KubernetesPodOptions, row: str) -> DbtPod | None:
+        target, _ = self._pod(options, row)
+        if target is None:
+            return None
+        profile = self.inputs.profile
+        connection = None
+        if options.conn_id is not None:
+            connection = ConnectionProfile(
+                options.conn_id,
+                profile.name,
+                task.target or profile.default_target or "default",
+                self._adapter(task) or "",
+                options.output,
+            )
+        return DbtPod(
+            target=replace(target, written={}),
+            project_dir=options.project_dir,
+            manifest=options.manifest or f"{self.inputs.target_path}/manifest.json",
+            manifest_sha256=self.inputs.manifest.sha256,
+            profiles_dir=options.profiles_dir,
+            connection=connection,
+            identity_binding=self.inputs.settings.kubernetes.airflow_identity_binding_selector,
+            gke=_gke(options),
+            eks=_eks(options),
+        )
+
+
+def _gke(options: KubernetesPodOptions) -> GkeCluster | None:
+    if not isinstance(options, GkePodOptions):
+        return None
+    return GkeCluster(
+        options.project_id,
+        options.location,
+        options.cluster_name,
+        options.gcp_conn_id,
+        options.impersonation_chain,
+        options.use_internal_ip,
+        options.use_dns_endpoint,
+        options.create,
+    )
+
+
+def _eks(options: KubernetesPodOptions) -> EksCluster | None:
+    if not isinstance(options, EksPodOptions):
+        return None
+    return EksCluster(options.cluster_name, options.region, options.aws_conn_id)
+
+
+def with_clusters(dag: DagPlan) -> DagPlan:
+    """The DAG with a setup and a teardown task for each cluster that its runs make, around the tasks that need it.
+
+    Airflow wants nothing but success of what comes right after a setup task, and a node's task may come after a skipped
+    one; so a task in between says that the cluster is there.
+    """
+    tasks = list(dag.tasks)
+    book = IdBook(task.task_id for task in tasks)
+    for cloud in _clusters(tasks):
+        name = f"cluster__{cloud.cluster_name}"
+        make, ready, delete = (book.claim(f"{name}{end}", f"{name}{end}") for end in ("", "__ready", "__deletion"))
+        needing = [task for task in tasks if task.dbt_pod is not None and task.dbt_pod.gke == cloud]
+        like = needing[0]
+        last = {task.task_id for task in needing}
+        tasks = [
+            replace(task, upstream=tuple(sorted({*task.upstream, ready}))) if task.task_id in last else task
+            for task in tasks
+        ]
+        why = f"the cluster `{cloud.cluster_name}` of this run"
+        tasks = [
+            _about(make, like, f"makes {why}", Control.CLUSTER_MAKE, cloud, ()),
+            TaskPlan(ready, TaskKind.ENDPOINT, upstream=(make,), because=f"says that {why} is there"),
+            *tasks,
+            _about(delete, like, f"deletes {why}", Control.CLUSTER_DELETE, cloud, tuple(sorted({make, *last}))),
+        ]
+    return replace(dag, tasks=tuple(tasks)) if len(tasks) != len(dag.tasks) else dag
+
+
+def _clusters(tasks: Sequence[TaskPlan]) -> list[GkeCluster]:
+    found: list[GkeCluster] = []
+    for task in tasks:
+        cloud = None if task.dbt_pod is None else task.dbt_pod.gke
+        if cloud is not None and cloud.create is not None and cloud not in found:
+            found.append(cloud)
+    return found
+
+
+def _about(
+    task_id: str, like: TaskPlan, because: str, control: Control, cloud: GkeCluster, upstream: tuple[str, ...]
+) -> TaskPlan:
+    return TaskPlan(
+        task_id,
+        TaskKind.ENDPOINT,
+        upstream=upstream,
+        because=because,
+        queue=like.queue,
+        retry=like.retry,
+        control=control,
+        cluster=cloud,
+    )
