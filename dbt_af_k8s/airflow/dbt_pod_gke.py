@@ -4,7 +4,7 @@ from typing import Any
 
 from airflow.providers.google.cloud.operators.kubernetes_engine import GKEStartPodOperator
 
-from dbt_af_k8s.airflow.dbt_pod import DbtPodWork
+from dbt_af_k8s.airflow.dbt_pod_work import DbtPodWork
 from dbt_af_k8s.pods.clouds import GkeCluster
 
 

@@ -13,7 +13,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from dbt_af_k8s.airflow.pod_log import LogClient
 from dbt_af_k8s.airflow.pod_objects import MISSING, ScriptPodManager, is_missing, look, of_chain, one_line, owned_by
-from dbt_af_k8s.airflow.script_run import ScriptFailedError, ScriptRetryError
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.names import short_hash
 from dbt_af_k8s.pods.values import KubernetesTarget
@@ -36,8 +35,8 @@ class PodLife(_Operator):
     """
 
     #: What the failures are.
-    failed_error: ClassVar[type[Exception]] = ScriptFailedError
-    retry_error: ClassVar[type[Exception]] = ScriptRetryError
+    failed_error: ClassVar[type[Exception]]
+    retry_error: ClassVar[type[Exception]]
     #: The pod's settings.
     pod_target: KubernetesTarget
     #: What fails, for a person: `The script of model.shop.orders`.

@@ -9,7 +9,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 
 from dbt_af_k8s.airflow.dbt_operator import span_text
 from dbt_af_k8s.airflow.pod_life import RUNG_KEY, PodLife, airflow_arguments, mark_of_try
-from dbt_af_k8s.airflow.script_run import ScriptCalendar, ScriptFailedError
+from dbt_af_k8s.airflow.script_run import ScriptCalendar, ScriptFailedError, ScriptRetryError
 from dbt_af_k8s.errors import ProjectError
 from dbt_af_k8s.plan.scripts import PodPlan
 from dbt_af_k8s.pods.manifest import SCRIPT_VOLUME
@@ -33,6 +33,8 @@ class DbtPodOperator(PodLife, KubernetesPodOperator):
     template_fields = ("command",)
     template_fields_renderers: ClassVar[dict[str, str]] = {}
     ui_color = "#e6e0f3"
+    failed_error: ClassVar[type[Exception]] = ScriptFailedError
+    retry_error: ClassVar[type[Exception]] = ScriptRetryError
 
     def __init__(self, *, task_id: str, pod: PodPlan, calendar: ScriptCalendar | None = None, **base: Any) -> None:
         target = pod.target
