@@ -45,7 +45,7 @@ def render(
     config: ConfigFile = None,
     output_format: Annotated[Format, typer.Option("--format", help="YAML, or a JSON List.")] = Format.YAML,
 ) -> None:
-    """Print the pod (and ConfigMap) of a node's script, or its job (and volume claim), as it is sent to the cluster.
+    """Print the pod of a node's script (with its ConfigMap) or of its dbt, or its job (with its volume claim), as sent.
 
     To a pod Airflow adds labels with the run and the task, a suffix to the name and, where the result is read, its
     sidecar. In a job, `RUN` stands for the id of the run; of Airflow's variables its template sees those that follow

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dbt_af_k8s.dbt.command import dbt_words
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.jobs.claim import claim_object
 from dbt_af_k8s.jobs.document import read_job
@@ -13,6 +14,7 @@ from dbt_af_k8s.plan.explain import explain
 from dbt_af_k8s.plan.job_variables import MOMENT_FILTERS, airflow_variables, node_variables
 from dbt_af_k8s.plan.scripts import JobPlan, PodPlan
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan
+from dbt_af_k8s.pods.dbt_pod import DbtCall, dbt_pod_for
 from dbt_af_k8s.pods.payload import too_large_conf
 from dbt_af_k8s.pods.request import pod_request
 from dbt_af_k8s.pods.values import PodRun
@@ -43,7 +45,7 @@ def task_with_objects(build: Build, name: str) -> tuple[DagPlan, TaskPlan]:
         raise UsageError(f"`{node.node}` has no task: {node.left_out or 'nothing runs it'}.")
     dag = build.plan.dag(node.dag_id)
     task = next((task for task in dag.tasks if task.task_id == node.task_id), None) if dag else None
-    if dag is None or task is None or (task.pod is None and task.job is None):
+    if dag is None or task is None or (task.pod is None and task.job is None and task.dbt_pod is None):
         target = task.target if task else None
         raise UsageError(
             f"`{node.node}` runs on target `{target or 'default'}` by `{task.runner if task else None}`, and sends "
@@ -65,6 +67,11 @@ def objects_of(
         return _pod_objects(task.pod, run, memory_rung)
     if task.job is not None:
         return _job_objects(dag_id, task.task_id, task.job, run, templates)
+    if task.dbt_pod is not None and task.dbt is not None:
+        words = dbt_words(task.dbt, start=run.start, end=run.end)
+        call = DbtCall(words, task.dbt, may_slice=True)
+        secret = f"dbt-af-profile-{RUN_ID.lower()}"
+        return (dbt_pod_for(task.dbt_pod, call, name=task.task_id, secret=secret, memory_rung=memory_rung),)
     return ()
 
 
