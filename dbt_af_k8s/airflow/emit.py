@@ -86,7 +86,8 @@ def _airflow_settings(task: TaskPlan, dag: DAG, groups: Mapping[str, TaskGroup],
     """What every operator takes; left out where Airflow's own default is meant."""
     settings: dict[str, Any] = {
         "dag": dag,
-        "trigger_rule": _TRIGGER_RULE,
+        # Airflow takes nothing but success right after a setup task.
+        "trigger_rule": _TRIGGER_RULE if task.cluster is None else "all_success",
         "weight_rule": "absolute",
         "retries": task.retry.retries,
         "retry_delay": timedelta(seconds=task.retry.delay),

@@ -173,7 +173,7 @@ def with_clusters(dag: DagPlan) -> DagPlan:
         why = f"the cluster `{cloud.cluster_name}` of this run"
         tasks = [
             _about(make, like, f"makes {why}", Control.CLUSTER_MAKE, cloud, ()),
-            TaskPlan(ready, TaskKind.ENDPOINT, upstream=(make,), because=f"says that {why} is there"),
+            TaskPlan(ready, TaskKind.ENDPOINT, upstream=(make,), because=f"says that {why} is there", cluster=cloud),
             *tasks,
             _about(delete, like, f"deletes {why}", Control.CLUSTER_DELETE, cloud, tuple(sorted({make, *last}))),
         ]
