@@ -112,7 +112,8 @@ class Task:
             logical_date=DAY,
             run_after=DAY + timedelta(days=1),
         )
-        return {"ti": instance, "dag_run": run, "params": {}}
+        dag = SimpleNamespace(dag_id="shop")
+        return {"ti": instance, "dag_run": run, "params": {}, "run_id": self.run_id, "dag": dag}
 
     def run(self) -> Any:
         """One try, as Airflow's worker and triggerer run it."""

@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from runners.api import ApiBench, serving_project
 from runners.bench import Bench, write_project
 from runners.local import LocalBench
+from runners.pod import PodBench
+
+if TYPE_CHECKING:
+    from cluster_server.place import Place
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +30,14 @@ def dbt_api(project: Path) -> Iterator[Bench]:
         yield ApiBench(project, server)
 
 
-@pytest.fixture(params=["local", "dbt_api"])
+@pytest.fixture(scope="session")
+def kubernetes_pod(project: Path, kubernetes: "Place") -> Bench:
+    if kubernetes.is_real:
+        pytest.skip("a real cluster has no image with this project")
+    return PodBench(project, kubernetes)
+
+
+@pytest.fixture(params=["local", "dbt_api", "kubernetes_pod"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     """Every runner in turn."""
     found: Bench = request.getfixturevalue(request.param)
