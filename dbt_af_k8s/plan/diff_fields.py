@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from dbt_af_k8s.names import short_hash
 from dbt_af_k8s.plan.codec_scripts import script_to_dict
@@ -10,7 +11,9 @@ from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan, WaitsFor
 
 #: Fields of a task that are its place among others, that only explain, or that are compared piece by piece.
-_NOT_COMPARED = ("task_id", "kind", "upstream", "because", "not_waited", "display_name", "dbt", "pod", "venv", "job")
+_NOT_COMPARED = frozenset(
+    {"task_id", "kind", "upstream", "because", "not_waited", "display_name", "dbt", "pod", "venv", "job", "dbt_pod"}
+)
 
 
 def schedule_text(dag: DagPlan) -> str:
@@ -51,6 +54,10 @@ def task_fields(task: TaskPlan) -> dict[str, str | None]:
             "dbt.executable": task.dbt.executable,
             "dbt.env": _text([f"{name}={value}" for name, value in task.dbt.env]),
         }
+    if task.dbt_pod is not None:
+        # Every manifest has a hash of its own, whatever has changed in it.
+        whole = script_to_dict(replace(task.dbt_pod, manifest_sha256=""))
+        fields |= {f"dbt_pod.{key}": _text(value) for key, value in whole.items()}
     for what, script in (("pod", task.pod), ("venv", task.venv), ("job", task.job)):
         if script is not None:
             fields |= {f"{what}.{key}": value for key, value in _script_fields(script).items()}

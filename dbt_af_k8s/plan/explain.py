@@ -129,6 +129,11 @@ def _script(task: TaskPlan, *, is_changed: bool) -> tuple[Because, ...]:
             Because("template", job.template or "none", where),
             Because("namespace", job.namespace or "that of the template, else the connection's, else Airflow's", where),
         )
+    if task.dbt_pod is not None:
+        of_dbt = task.dbt_pod.target
+        amounts = ", ".join(f"{key} {amount}" for key, amount in of_dbt.limits.items()) or "no limits"
+        row = f"`pod` of `{of_dbt.name}` in `runners`"
+        return (Because("image", of_dbt.image, row), Because("resources", amounts, row))
     if task.venv is not None:
         found = ", ".join(task.venv.target.requirements) or "none"
         return (Because("requirements", found, f"target `{task.venv.target.name}`"),)

@@ -7,6 +7,7 @@ import yaml
 from building import PROFILE, model, plan_of, tasks_of
 
 from dbt_af_k8s.plan.codec import plan_from_dict, plan_to_dict
+from dbt_af_k8s.plan.diff_fields import task_fields
 from dbt_af_k8s.plan.objects import objects_of
 from dbt_af_k8s.plan.values import Control, Plan
 from dbt_af_k8s.pods.values import PodRun
@@ -69,3 +70,11 @@ def test_what_is_rendered_is_the_pod_of_dbt(run: PodRun | None = None) -> None:
     assert base["env"] == [{"name": "PYTHONUNBUFFERED", "value": "1"}]
     assert "warehouse" not in yaml.safe_dump(pod)
     assert replace(task.dbt_pod, connection=None).profiles_dir is None
+
+
+def test_another_manifest_alone_is_no_difference() -> None:
+    plan = planned({"type": "kubernetes_pod", "pod": POD})
+    task = tasks_of(plan, "sales__daily")["a"]
+    assert task_fields(task) == task_fields(replace(task, dbt_pod=replace(task.dbt_pod, manifest_sha256="other")))
+    other = replace(task.dbt_pod, target=replace(task.dbt_pod.target, image="shop/dbt:2"))
+    assert task_fields(task) != task_fields(replace(task, dbt_pod=other))
