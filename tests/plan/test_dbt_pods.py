@@ -3,10 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import yaml
 from building import PROFILE, model, plan_of, tasks_of
 
 from dbt_af_k8s.plan.codec import plan_from_dict, plan_to_dict
+from dbt_af_k8s.plan.compiled import dag_file, pack_dag, unpack_dag
 from dbt_af_k8s.plan.diff_fields import task_fields
 from dbt_af_k8s.plan.objects import objects_of
 from dbt_af_k8s.plan.values import Control, Plan
@@ -57,7 +59,7 @@ def test_without_create_there_is_no_task_more() -> None:
     assert sorted(tasks_of(planned({**GKE, "pod": POD}), "sales__daily")) == ["a", "b"]
 
 
-def test_what_is_rendered_is_the_pod_of_dbt(run: PodRun | None = None) -> None:
+def test_what_is_rendered_is_the_pod_of_dbt() -> None:
     from datetime import UTC, datetime
 
     row = {"type": "kubernetes_pod", "pod": POD, "conn_id": "warehouse", "output": {"schema": "s"}}
@@ -78,3 +80,11 @@ def test_another_manifest_alone_is_no_difference() -> None:
     assert task_fields(task) == task_fields(replace(task, dbt_pod=replace(task.dbt_pod, manifest_sha256="other")))
     other = replace(task.dbt_pod, target=replace(task.dbt_pod.target, image="shop/dbt:2"))
     assert task_fields(task) != task_fields(replace(task, dbt_pod=other))
+
+
+@pytest.mark.parametrize("row", [GKE | {"create": {"autopilot": {}}}, {"type": "eks_pod", "cluster_name": "c"}])
+def test_a_compiled_plan_holds_pods_and_clusters(row: dict[str, Any]) -> None:
+    dag = planned({**row, "pod": POD}).dag("sales__daily")
+    assert dag is not None
+    data = pack_dag(dag)
+    assert unpack_dag(data, dag_file(dag.dag_id, data)) == dag
