@@ -15,6 +15,7 @@ from dbt_af_k8s.dbt.api import (
     InvocationName,
     LogPosition,
     State,
+    has_gap,
     lines_after,
     outcome_of,
     request_of,
@@ -193,6 +194,8 @@ class ApiPlace:
         begun, pause = time.monotonic(), _FIRST_PAUSE
         while True:
             found = self._client.invocation(waiting.name, SOME_LOG)
+            if has_gap(found.log, self._position, SOME_LOG):
+                found = self._client.invocation(waiting.name, WHOLE_LOG)
             self._position = self._show(found, self._position, on_line)
             if not found.state.is_running:
                 return False

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from dbt_af_k8s.airflow.api_address import Address, ApiError, address_of, client_arguments
 from dbt_af_k8s.airflow.api_client import (
     SOME_LOG,
+    WHOLE_LOG,
     LaterError,
     abort_paths,
     invocation_in,
@@ -18,7 +19,7 @@ from dbt_af_k8s.airflow.api_client import (
     out_of_reach,
 )
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
-from dbt_af_k8s.dbt.api import Invocation, LogPosition, lines_after, unique_lines
+from dbt_af_k8s.dbt.api import Invocation, LogPosition, has_gap, lines_after, unique_lines
 from dbt_af_k8s.dbt.logs import read_line
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class DbtApiTrigger(BaseTrigger):
                     await asyncio.sleep(pause)
                     pause = min(pause * PAUSE_GROWTH, float(options.poke))
                     try:
-                        found = await _look(http, address, self.name)
+                        found = await _look(http, address, self.name, SOME_LOG)
+                        if has_gap(found.log, position, SOME_LOG):
+                            found = await _look(http, address, self.name, WHOLE_LOG)
                     except ApiError as fault:
                         if not isinstance(fault, LaterError) or time.monotonic() - last_seen > options.patience:
                             raise
@@ -115,11 +118,11 @@ def _client(address: Address, options: DbtApiOptions) -> "httpx.AsyncClient":
     return httpx.AsyncClient(**client_arguments(address, options.request_timeout))
 
 
-async def _look(http: "httpx.AsyncClient", address: Address, name: str) -> Invocation:
+async def _look(http: "httpx.AsyncClient", address: Address, name: str, log_bytes: int) -> Invocation:
     import httpx
 
     try:
-        answer = await http.get(invocation_path(name), params={"log_bytes": SOME_LOG})
+        answer = await http.get(invocation_path(name), params={"log_bytes": log_bytes})
     except httpx.TransportError as fault:
         raise LaterError(out_of_reach(address, fault)) from None
     return invocation_in(answer, address)

@@ -198,13 +198,15 @@ class DbtOperator(BaseOperator):
     def resume(self, context: Any, event: Mapping[str, Any] | None = None, **kept: Any) -> Any:
         """Go on where the triggerer has waited: the same steps again, which find the work that was begun."""
         self._resumed = {**kept, "event": event or {}}
-        return self.execute(context)
+        try:
+            return self.execute(context)
+        finally:
+            self._resumed = None
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """As Airflow's; but where the trigger itself failed, the task goes and sees."""
         if next_method == TRIGGER_FAIL_REPR and (self.runner or self.dbt_pod):
             self.log.warning("The triggerer failed (%s): the task looks itself.", (next_kwargs or {}).get("error"))
-            self._resumed = None
             return self.execute(context)
         return super().resume_execution(next_method, next_kwargs, context)
 

@@ -129,16 +129,26 @@ def lines_after(lines: Sequence[str], position: LogPosition) -> tuple[tuple[str,
 
     All of them where the place is not found any more: the server kept only the end of a long log.
     """
-    fresh = tuple(lines)
-    if position.count:
-        for end in range(len(lines), position.count - 1, -1):
-            if _digest(lines[end - position.count : end]) == position.last:
-                fresh = tuple(lines[end:])
-                break
+    fresh = tuple(lines[_begin(lines, position) or 0 :])
     if not fresh:
         return (), position
     tail = lines[-_OVERLAP:]
     return fresh, LogPosition(_digest(tail), len(tail))
+
+
+def has_gap(log: str, position: LogPosition, most: int) -> bool:
+    """Whether lines are missing between the position and a log of which `most` bytes were asked for."""
+    if len(log) * 4 < most and len(log.encode()) < most // 2:
+        return False
+    return not position.count or _begin(unique_lines(log, is_over=True), position) is None
+
+
+def _begin(lines: Sequence[str], position: LogPosition) -> int | None:
+    """Where the lines after a position begin; None where the position is not among them."""
+    for end in range(len(lines), position.count - 1, -1):
+        if not position.count or _digest(lines[end - position.count : end]) == position.last:
+            return end if position.count else 0
+    return None
 
 
 def _digest(lines: Sequence[str]) -> str:

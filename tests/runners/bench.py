@@ -5,7 +5,6 @@ the same for each of them. In pods and servers the project is at the same place 
 """
 
 import asyncio
-import signal
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -18,7 +17,8 @@ from typing import Any
 
 import duckdb
 
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
+from dbt_af_k8s.dbt.maintenance_package import install_package
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection
 
 SECRET = "s3cret-Wert"
 FILES = {
@@ -31,6 +31,7 @@ FILES = {
     'select \'{{ var("note", "-") }}\' as note',
     "models/talkative.sql": "{% if execute %}{% for i in range(5000) %}"
     "{% do log('Zeile ' ~ i ~ ' ' ~ 'x' * 200, info=true) %}{% endfor %}{% endif %}select 1 as id",
+    "models/moments.sql": "select timestamp '2026-01-01' as moment union all select timestamp '2026-03-01'",
     "models/broken.sql": "select {{ no_such_macro() }}",
     "models/syntax.sql": "selec 1",
     "models/flaky.sql": "select * from not_there_yet",
@@ -56,7 +57,14 @@ def write_project(folder: Path) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    install_package(folder)
     return folder
+
+
+def selection(unique_id: str) -> DbtSelection:
+    """A node as the plan names it."""
+    kind, package, name = unique_id.split(".")
+    return DbtSelection(unique_id, kind, package, (package, name))
 
 
 @dataclass
@@ -101,6 +109,7 @@ class Task:
             map_index=-1,
             try_number=self.try_number,
             max_tries=self.max_tries,
+            get_first_reschedule_date=lambda context: None,
             xcom_push=lambda key, value: self.pushed.update({key: value}),
         )
         run = SimpleNamespace(
@@ -201,7 +210,7 @@ class Bench(ABC):
         """A task on models or tests of the project."""
         kind = {"run": "model", "build": "model"}.get(verb, verb)
         unique_ids = nodes or (f"{kind}.shop.{name}",)
-        invocation = DbtInvocation(verb, tuple(node_by_id(key) for key in unique_ids))
+        invocation = DbtInvocation(verb, tuple(selection(key) for key in unique_ids))
         return self.task_of(name, invocation, **base)
 
     def task_of(self, name: str, invocation: DbtInvocation, make: Any = None, **base: Any) -> Task:
@@ -211,7 +220,7 @@ class Bench(ABC):
         operator = _logging(make or DbtOperator, log)(
             task_id=f"task_{name}".encode("ascii", "replace").decode().replace("?", "_"),
             invocation=invocation,
-            project=DbtProject(self.project, self.project),
+            project=self.dbt_project(),
             runner=self.options(),
             retries=2,
             **base,
@@ -219,9 +228,17 @@ class Bench(ABC):
         self.count += 1
         return Task(operator, self, f"scheduled__{self.name}_{self.count}", log=log)
 
+    def dbt_project(self) -> DbtProject:
+        """The project, as the operator takes it."""
+        return DbtProject(self.project, self.project)
+
     def until_at_work(self) -> None:
         """Wait until a dbt command is running."""
         until(lambda: self.at_work() > 0)
+
+    def until_idle(self) -> None:
+        """Wait until none is."""
+        until(lambda: self.at_work() == 0)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""
@@ -265,15 +282,3 @@ def until(look: Callable[[], Any], seconds: float = SOON) -> Any:
             return found
         time.sleep(0.05)
     raise TimeoutError
-
-
-def interrupted(seconds: float, then: Callable[[], None]) -> None:
-    """Call something in the main thread after a while, in the midst of what it does: as Airflow's supervisor would."""
-
-    def handle(number: int, frame: Any) -> None:
-        then()
-
-    signal.signal(signal.SIGUSR1, handle)
-    main = threading.main_thread().ident
-    assert main is not None
-    threading.Timer(seconds, lambda: signal.pthread_kill(main, signal.SIGUSR1)).start()

@@ -38,7 +38,11 @@ def kubernetes_pod(project: Path, kubernetes: "Place") -> Bench:
 
 
 @pytest.fixture(params=["local", "dbt_api", "kubernetes_pod"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    """Every runner in turn."""
+def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Every runner in turn; those that can wait in the triggerer do so at once."""
+    from dbt_af_k8s.airflow import api_place, api_trigger
+
+    monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
+    monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.1)
     found: Bench = request.getfixturevalue(request.param)
     return found

@@ -1,0 +1,290 @@
+"""The runner `dbt_api` and what can go wrong on the way: nothing is lost, and nothing is started twice."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runners.api import CONNECTION, TOKEN, connection
+from runners.bench import Bench, Task, first_event, selection, until
+from runners.odd_server import GOOD_LOG, OddServer, event, finished, odd_server
+
+from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
+from dbt_af_k8s.dbt.values import DbtInvocation
+
+pytestmark = pytest.mark.airflow
+
+
+class OddBench(Bench):
+    """Tasks whose dbt runs on the odd server."""
+
+    name = "odd"
+
+    def __init__(self, odd: OddServer) -> None:
+        super().__init__(Path("/nowhere"))
+        self.odd = odd
+
+    def options(self) -> DbtApiOptions:
+        return DbtApiOptions(conn_id=CONNECTION, poke=1, request_timeout=1, patience=3)
+
+    def at_work(self) -> int:
+        return 0
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
+    from dbt_af_k8s.airflow import api_client, api_place, api_trigger
+
+    monkeypatch.setattr(api_client, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(api_place, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
+    monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.02)
+    with odd_server() as server:
+        for name, value in connection(server.port).items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def task(odd: OddServer) -> Task:
+    return OddBench(odd).task_of("orders", DbtInvocation("run", (selection("model.shop.orders"),)))
+
+
+def name_of(task: Task, number: int | None = None) -> str:
+    from dbt_af_k8s.airflow.api_tasks import try_of
+
+    return try_of(task.context(), task.operator).name.of_try(number or task.try_number)
+
+
+def test_the_result_is_that_of_the_log(task: Task, odd: OddServer) -> None:
+    result = task.run()
+    assert result == {"status": "success", "rows": 3, "seconds": 1.5, "message": "model.shop.orders: success SELECT 3"}
+    (body,) = odd.started
+    assert body["task_id"] == name_of(task)
+    assert body["command"][:3] == [
+        "run",
+        "--select",
+        "fqn:shop.order[s],fqn:order[s],package:sho[p],resource_type:model",
+    ]
+    assert body["command"][-5:] == ["--log-format", "json", "--log-level", "debug", "--no-use-colors"]
+    assert "--project-dir" not in body["command"]
+    assert {found["authorization"] for found in map(_lower, odd.headers)} == {f"Bearer {TOKEN}"}
+
+
+def _lower(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def test_a_lost_answer_starts_nothing_twice(task: Task, odd: OddServer) -> None:
+    odd.loses_answers = True
+    assert task.run()["status"] == "success"
+    assert len(odd.started) == 1
+
+
+def test_a_server_that_answers_when_the_work_is_done(task: Task, odd: OddServer) -> None:
+    odd.blocks = 1.5
+    assert task.run()["status"] == "success"
+    assert len(odd.started) == 1
+
+
+@pytest.mark.parametrize("faults", [[503, 502], [None, None], [429]])
+def test_a_server_that_is_out_of_reach_for_a_while(task: Task, odd: OddServer, faults: list[int | None]) -> None:
+    odd.faults = faults
+    assert task.run()["status"] == "success"
+    assert len(odd.started) == 1
+    assert "asks again" in task.log.text
+
+
+def test_a_server_that_stays_out_of_reach_is_worth_a_retry(task: Task, odd: OddServer) -> None:
+    odd.faults = [503] * 500
+    with pytest.raises(DbtRetryError, match=r"says 503: fault 503, for 3 s"):
+        task.run()
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "refuses the credentials"), (422, "fault 422")])
+def test_what_the_server_refuses_is_red_for_good(task: Task, odd: OddServer, status: int, said: str) -> None:
+    odd.faults = [status]
+    with pytest.raises(DbtFailedError, match=said):
+        task.run()
+
+
+def test_some_servers_say_404_where_there_is_nothing_yet(task: Task, odd: OddServer) -> None:
+    odd.has_404 = True
+    assert task.run()["status"] == "success"
+
+
+def test_lines_that_come_twice_are_told_once(task: Task, odd: OddServer) -> None:
+    line = event("Note", msg="only once", ts="2026")
+    odd.log = f"{line}\n{GOOD_LOG}{line}\nplain\nplain\n{finished('model.shop.orders')}\n"
+    assert task.run()["rows"] == 3
+    assert [text for _, text in task.log.lines if text in ("only once", "plain")] == ["only once", "plain", "plain"]
+
+
+def test_a_log_without_the_result_is_red(task: Task, odd: OddServer) -> None:
+    odd.log = event("Note", msg="nothing of use") + "\n"
+    with pytest.raises(DbtRetryError, match=r"has no result for model\.shop\.orders"):
+        task.run()
+
+
+def test_results_at_level_info_are_enough_for_a_verdict(task: Task, odd: OddServer) -> None:
+    node = {"unique_id": "model.shop.orders", "node_status": "success", "resource_type": "model"}
+    odd.log = event("LogModelResult", node_info=node, status="SELECT 3", execution_time=2.5) + "\n"
+    result = task.run()
+    assert (result["seconds"], result["rows"], result["message"]) == (2.5, None, "model.shop.orders: success SELECT 3")
+
+
+def test_why_it_failed_where_there_is_no_log(task: Task, odd: OddServer) -> None:
+    odd.states, odd.log, odd.reason = ("FAILURE",), "", ("DbtError", "Parsing of shop failed")
+    with pytest.raises(DbtRetryError, match="Parsing of shop failed"):
+        task.run()
+
+
+def test_work_that_the_server_lost_is_retried_anew(task: Task, odd: OddServer) -> None:
+    odd.states, odd.reason = ("STARTED", "INTERNAL_ERROR"), ("ServerLost", "the server was restarted")
+    with pytest.raises(DbtRetryError, match="ServerLost: the server was restarted"):
+        task.run()
+    odd.states = ("SUCCESS",)
+    task.try_number = 2
+    assert task.run()["status"] == "success"
+    assert [body["task_id"] for body in odd.started] == [name_of(task, 1), name_of(task, 2)]
+
+
+def test_a_server_that_forgot_everything_is_told(task: Task, odd: OddServer) -> None:
+    odd.states = ("NOT_FOUND",)
+    with pytest.raises(DbtRetryError, match="knows nothing of the invocation"):
+        task.run()
+
+
+@pytest.mark.parametrize("state", ["PENDING", "STARTED"])
+def test_a_retry_takes_over_what_still_works(task: Task, odd: OddServer, state: str) -> None:
+    task.try_number = 3
+    odd.known[name_of(task, 1)] = {"states": [state, state, "SUCCESS"], "log": GOOD_LOG}
+    assert task.run()["status"] == "success"
+    assert (odd.started, odd.aborted) == ([], [])
+
+
+def test_a_retry_takes_what_was_done_well_while_nobody_looked(task: Task, odd: OddServer) -> None:
+    task.try_number = 2
+    odd.put(name_of(task, 1), "SUCCESS")
+    assert task.run()["status"] == "success"
+    assert odd.started == []
+
+
+@pytest.mark.parametrize(("state", "log"), [("FAILURE", GOOD_LOG), ("ABORTED", GOOD_LOG), ("SUCCESS", "")])
+def test_a_retry_starts_anew_after_anything_else(task: Task, odd: OddServer, state: str, log: str) -> None:
+    task.try_number = 2
+    odd.put(name_of(task, 1), state, log)
+    assert task.run()["status"] == "success"
+    assert len(odd.started) == 1
+
+
+def test_a_task_that_was_cleared_starts_anew(task: Task, odd: OddServer) -> None:
+    odd.put(name_of(task, 1), "SUCCESS")
+    task.try_number, task.max_tries = 2, 3
+    assert task.run()["status"] == "success"
+    assert len(odd.started) == 1
+
+
+def test_what_works_for_a_task_before_it_was_cleared_is_aborted(task: Task, odd: OddServer) -> None:
+    odd.put(name_of(task, 1), "STARTED")
+    task.try_number, task.max_tries = 2, 3
+    assert task.run()["status"] == "success"
+    assert odd.aborted == [name_of(task, 1)]
+    assert len(odd.started) == 1
+
+
+def test_a_worker_that_comes_back_finds_its_own_work(task: Task, odd: OddServer) -> None:
+    odd.put(name_of(task), "SUCCESS")
+    assert task.run()["status"] == "success"
+    assert odd.started == []
+
+
+def test_a_kill_aborts_by_the_older_address_too(task: Task, odd: OddServer) -> None:
+    odd.states, odd.only_old_abort = ("STARTED",), True
+    task.operator.runner = DbtApiOptions(conn_id=CONNECTION, poke=1, deferrable=False)
+    running = task.begin()
+    until(lambda: odd.started)
+    task.operator.on_kill()
+    assert "stopped from outside" in str(running.ended())
+    assert odd.aborted == [name_of(task)]
+
+
+def test_a_deferred_task_that_is_killed_aborts_in_the_triggerer(task: Task, odd: OddServer) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    odd.states = ("STARTED",)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.operator.execute(task.context())
+    asyncio.run(deferred.value.trigger.on_kill())
+    assert odd.aborted == [name_of(task)]
+
+
+def test_a_trigger_that_starts_again_after_a_restart_of_the_triggerer(task: Task, odd: OddServer) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+    from airflow.sdk.module_loading import import_string
+
+    odd.states = ("STARTED", "STARTED", "STARTED", "SUCCESS")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.operator.execute(task.context())
+    path, arguments = deferred.value.trigger.serialize()
+    assert TOKEN not in repr((path, arguments, deferred.value.kwargs))
+    payload = asyncio.run(first_event(import_string(path)(**arguments)))
+    result = task.operator.resume(task.context(), payload, **deferred.value.kwargs)
+    assert result["status"] == "success"
+    assert len(odd.started) == 1
+
+
+def test_a_triggerer_that_cannot_see_leaves_it_to_the_task(task: Task, odd: OddServer) -> None:
+    from airflow.sdk.exceptions import TaskDeferred
+
+    odd.states = ("STARTED", "SUCCESS")
+    with pytest.raises(TaskDeferred) as deferred:
+        task.operator.execute(task.context())
+    event_of = {"position": None, "trouble": "no such connection"}
+    assert task.operator.resume(task.context(), event_of, **deferred.value.kwargs)["status"] == "success"
+    assert "The task looks itself" in task.log.text
+    assert task.operator.resume_execution("__fail__", {"error": "Trigger failure"}, task.context())["rows"] == 3
+
+
+def test_time_that_runs_out_in_the_triggerer_aborts(odd: OddServer) -> None:
+    odd.states = ("STARTED",)
+    invocation = DbtInvocation("run", (selection("model.shop.orders"),))
+    task = OddBench(odd).task_of("orders", invocation, execution_timeout=timedelta(seconds=1))
+    with pytest.raises(DbtRetryError, match="ran into the time limit"):
+        task.run()
+    assert odd.aborted == [name_of(task)]
+
+
+def test_names_differ_by_everything_that_tells_tasks_apart() -> None:
+    from dbt_af_k8s.dbt.api import InvocationName
+
+    one = InvocationName("d", "t", "r", -1, "a")
+    others = [InvocationName(*parts) for parts in [("d2", "t", "r", -1, "a"), ("d", "t2", "r", -1, "a")]]
+    others += [InvocationName(*parts) for parts in [("d", "t", "r2", -1, "a"), ("d", "t", "r", 0, "a")]]
+    others += [InvocationName("d", "t", "r", -1, "b")]
+    names = [one.of_try(1), one.of_try(2), one.of_try(1, "look"), *(each.of_try(1) for each in others)]
+    assert len(set(names)) == len(names)
+    long = InvocationName("ä" * 300, "t" * 250, "manual__2026-01-01T00:00:00+00:00").of_try(1)
+    assert len(long) < 200
+    assert long.isascii()
+
+
+CONNECTIONS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"host": "https://a.b/c"}, "https://a.b/c", None),
+    ({"host": "a.b", "schema": "https", "port": 8443}, "https://a.b:8443", None),
+    ({"host": "http://a/path/", "port": 1, "login": "u", "password": "p"}, "http://a:1/path", ("u", "p")),
+]
+
+
+@pytest.mark.parametrize(("fields", "url", "auth"), CONNECTIONS)
+def test_where_a_connection_leads(fields: dict[str, Any], url: str, auth: Any) -> None:
+    from airflow.sdk import Connection
+
+    from dbt_af_k8s.airflow.api_address import address_of
+
+    found = address_of(Connection(conn_id="c", conn_type="http", **fields))
+    assert (found.url, found.auth) == (url, auth)
+    assert "auth" not in repr(found)
