@@ -38,6 +38,8 @@ from dbt_af_k8s.plan.values import (
     TaskRef,
     WaitsFor,
 )
+from dbt_af_k8s.pods.clouds import EksCluster, GkeCluster
+from dbt_af_k8s.pods.dbt_values import ConnectionProfile, DbtPod
 from dbt_af_k8s.pods.values import KubernetesTarget, Payload, VenvTarget
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
@@ -62,6 +64,7 @@ def full_plan() -> Plan:
         "operation",
         (("name", "value"),),
     )
+    gke = GkeCluster("project", "location", "name", "conn", ("account",), True, True, {"made_up": 1})
     payload = Payload("test.p.t", "name", "file", "source", {"made_up": 1}, (("ref", "relation"),), "this")
     task = TaskPlan(
         task_id="task",
@@ -100,6 +103,18 @@ def full_plan() -> Plan:
         venv=VenvPlan(VenvTarget("name"), payload),
         job=JobPlan(JobTarget("name", "template"), payload),
         claim=ClaimPlan(VolumeClaim("name", "size", "class", ("mode",), keep=True), "namespace"),
+        dbt_pod=DbtPod(
+            KubernetesTarget("name", "image"),
+            "project_dir",
+            "manifest",
+            "sha",
+            "profiles_dir",
+            ConnectionProfile("conn", "profile", "target", "adapter", {"made_up": 1}),
+            "binding",
+            gke,
+            EksCluster("name", "region", "conn"),
+        ),
+        cluster=gke,
     )
     dag = DagPlan(
         "dag", DagKind.SCHEDULED, "domain", "0 0 * * *", "@daily", "UTC", START, True, 2, 3, ("tag",), "owner", "doc"
