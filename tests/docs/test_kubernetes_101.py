@@ -1,5 +1,6 @@
 """The tutorial about Kubernetes: without a cluster as far as that goes, and whole where there is one."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,15 +25,15 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.airflow
 @pytest.mark.slow
 @pytest.mark.cluster
-def test_the_tutorial_works_as_it_is_written(folder: Path, tmp_path: Path, kubernetes: "Place", programs: Path) -> None:
-    """In a namespace of its own. The stand-in lacks what kubectl checks objects with, and there one run is enough."""
+def test_the_tutorial_works_as_it_is_written(folder: Path, tmp_path: Path, kubernetes: "Place") -> None:
+    """In a namespace of its own, by cold programs. The stand-in lacks what kubectl checks objects with, and there one run is enough."""
     from kubernetes import client
 
     with kubernetes.api_client() as api:
         client.CoreV1Api(api).create_namespaced_service_account(
             kubernetes.namespace, {"metadata": {"name": "dbt-pods"}, "automountServiceAccountToken": False}
         )
-    env = page_env(tmp_path, programs) | {"KUBECONFIG": str(kubernetes.kubeconfig)}
+    env = page_env(tmp_path, Path(sys.executable).parent) | {"KUBECONFIG": str(kubernetes.kubeconfig)}
     env.pop("KUBERNETES_SERVICE_HOST", None)
     has = ("cluster", "kubectl", "time") if kubernetes.is_real else ("cluster",)
     page = in_namespace(kubernetes.namespace, kubernetes.python_image)
