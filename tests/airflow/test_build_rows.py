@@ -55,7 +55,7 @@ class Task:
         self.asked: list[set[str]] = []
         self.answer = HALF
         monkeypatch.setattr(self.operator, "interval_or_fail", lambda context: SimpleNamespace(start=None, end=None))
-        monkeypatch.setattr(self.operator, "start_dbt", lambda interval, invocation, work: work(self))
+        monkeypatch.setattr(self.operator, "start_dbt", lambda context, interval, invocation, work: work(self))
 
     def build(self, *, only: frozenset[str], **_: Any) -> Verdict:
         """As `DbtRun.build`."""
