@@ -149,10 +149,12 @@ def test_a_cheap_import_and_the_public_names():
         "assert 'airflow' not in sys.modules and 'pydantic' not in sys.modules\n"
         "assert dir(ours) == sorted(ours.__all__)\n"
         "assert {'DbtOperator', 'DbtWaitSensor', 'DbtRefreshOperator', 'dbt_dags'} < set(dir(ours))\n"
-        "assert [getattr(ours, name).__name__ for name in dir(ours)] == dir(ours)\n"
+        "light = [name for name in dir(ours) if name != 'DbtPodOperator']\n"
+        "assert [getattr(ours, name).__name__ for name in light] == light\n"
         "from airflow.sdk import BaseOperator\n"
         "assert issubclass(ours.DbtOperator, BaseOperator)\n"
         "assert not {'kubernetes.client', 'airflow.providers.cncf.kubernetes.operators.pod'} & set(sys.modules)\n"
+        "assert [getattr(ours, name).__name__ for name in dir(ours)] == dir(ours)\n"
     )
     env = {**os.environ, "PYTHONWARNINGS": "ignore"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env=env, timeout=120)
