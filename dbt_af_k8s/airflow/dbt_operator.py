@@ -123,8 +123,7 @@ class DbtOperator(BaseOperator):
             executable=executable,
             env=env_pairs(env),
         )
-        project = project_at(project_dir, profiles_dir)
-        return cls(task_id=task_id, invocation=invocation, project=project, **base)
+        return cls(task_id=task_id, invocation=invocation, project=project_at(project_dir, profiles_dir), **base)
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Write the interval into the field that Airflow shows. Nothing in it is a template."""

@@ -102,4 +102,6 @@ def test_a_task_that_is_cleared_takes_its_pod_along(started: Lab, stand_in: "Clu
 
     started.session.until("there is a pod of its own for the new try, and no other", is_another)
     go_on(started, name)
-    assert started.until_state(dag_id, "script", "success")["try_number"] == 2
+    # Airflow may count a resumption that races with the clearing as a try of its own; the pod is the same one.
+    assert started.until_state(dag_id, "script", "success")["try_number"] >= 2
+    assert len(ever(stand_in, name)) == 2
