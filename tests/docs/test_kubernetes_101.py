@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_the_tutorial_works_as_it_is_written(folder: Path, tmp_path: Path, kubernetes: "Place") -> None:
-    """In a namespace of its own, by cold programs. The stand-in lacks what kubectl checks objects with, and there one run is enough."""
+    """In a namespace of its own, by cold programs. On the stand-in, which kubectl cannot check with, once is enough."""
     from kubernetes import client
 
     with kubernetes.api_client() as api:
