@@ -38,7 +38,7 @@ class AirflowState:
     )
     #: Answers that come before the real ones, one for each call, whatever it is; None breaks the connection.
     faults: list[Answer | None] = field(default_factory=list)
-    #: Called after each call, with its method and path.
+    #: Called with method and path when an answer is made and not yet sent: whoever waits for it finds this done.
     after: Callable[[str, str], None] = lambda *_: None
     #: States that a run goes through, one for each look at it.
     course: Callable[[str], list[str]] = lambda _: ["running", "success"]
@@ -150,13 +150,13 @@ def airflow_server() -> Iterator[AirflowState]:
                 fault if fault[0] else state.answer(self.command, parts.path, parse_qs(parts.query), body, token)
             )
             data = found.encode() if isinstance(found, str) else json.dumps(found).encode()
+            state.after(self.command, parts.path)
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", "http://127.0.0.1:1/elsewhere")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-            state.after(self.command, parts.path)
 
         do_GET = do_POST = _do  # noqa: N815 - the names that the server looks for
 

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.interval import interval_of_run
-from dbt_af_k8s.config.settings_runners import DbtApiOptions, RunnerOptions
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.here import Here
 from dbt_af_k8s.dbt.logs import LogLine
 from dbt_af_k8s.dbt.place import Place, PlaceError, PlaceRefusesError
@@ -70,7 +70,7 @@ class DbtOperator(BaseOperator):
         enable_from: datetime | None = None,
         disable_from: datetime | None = None,
         artifacts: ArtifactSender | None = None,
-        runner: RunnerOptions | None = None,
+        runner: DbtApiOptions | None = None,
         pod: DbtPod | None = None,
         **base: Any,
     ) -> None:
@@ -178,7 +178,7 @@ class DbtOperator(BaseOperator):
 
     def place(self, context: Any, invocation: DbtInvocation) -> Place:
         """Where dbt runs: this machine, or where the runner's options say."""
-        if isinstance(self.runner, DbtApiOptions):
+        if self.runner is not None:
             from dbt_af_k8s.airflow.api_tasks import api_place
 
             return api_place(self, context, self.runner, self._resumed)

@@ -21,7 +21,7 @@ from dbt_af_k8s.airflow.dbt_operator import (
     span_text,
 )
 from dbt_af_k8s.airflow.interval import interval_of_run
-from dbt_af_k8s.config.settings_runners import DbtApiOptions, RunnerOptions
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.freshness import FreshnessVerdict, SourceAge
 from dbt_af_k8s.dbt.logs import LogLine
 from dbt_af_k8s.dbt.place import PlaceError, PlaceRefusesError
@@ -120,7 +120,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
         timezone: str = "UTC",
         enable_from: datetime | None = None,
         disable_from: datetime | None = None,
-        runner: RunnerOptions | None = None,
+        runner: DbtApiOptions | None = None,
         pod: DbtPod | None = None,
         **base: Any,
     ) -> None:
@@ -211,7 +211,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
             self._run.stop()
 
     def _new_run(self, context: Any) -> DbtRun:
-        if isinstance(self.runner, DbtApiOptions):
+        if self.runner is not None:
             from dbt_af_k8s.airflow.api_place import part_of_now
             from dbt_af_k8s.airflow.api_tasks import api_place
 

@@ -4,7 +4,7 @@ That is what lets a node say no more than what is different for it: `changed` pu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -12,10 +12,9 @@ LOCAL, DBT_API = "local", "dbt_api"
 KUBERNETES_POD, GKE_POD, EKS_POD = "kubernetes_pod", "gke_pod", "eks_pod"
 
 
+@dataclass(frozen=True, slots=True)
 class RunnerOptions:
-    """What the options of all runners are; each kind is a frozen dataclass, with field names that no other has."""
-
-    __slots__ = ()
+    """What the options of all runners are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,26 +134,9 @@ def changed(runner: str, options: RunnerOptions | None, given: Mapping[str, Any]
     return changed_options
 
 
-def name_of(options: RunnerOptions) -> str:
-    """The name of the runner whose options these are."""
-    return next(name for name, made in OPTIONS.items() if type(options) is made)
-
-
 def told(options: RunnerOptions | None) -> str:
     """The options that are not the default, for a person: `conn_id: dbt_prod, poke: 60`; may be empty."""
     if options is None:
         return ""
-    pairs = ((name, getattr(options, name)) for name in _names(type(options)))
+    pairs = ((each.name, getattr(options, each.name)) for each in fields(options))
     return ", ".join(f"{name}: {value}" for name, value in pairs if value != getattr(type(options)(), name))
-
-
-def options_of(given: Mapping[str, Any]) -> RunnerOptions:
-    """Options from all their fields. Raises `ValueError` where no runner has these."""
-    for kind in OPTIONS.values():
-        if {*_names(kind)} == {*given}:
-            return kind(**given)
-    raise ValueError(f"no runner has the options {', '.join(sorted(given))}")
-
-
-def _names(kind: type[RunnerOptions]) -> tuple[str, ...]:
-    return tuple(getattr(kind, "__dataclass_fields__", ()))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
-from dbt_af_k8s.config.settings_runners import OPTIONS, RunnerOptions, name_of
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
 from dbt_af_k8s.plan.codec_scripts import read_script, script_to_dict
@@ -15,6 +15,8 @@ from dbt_af_k8s.pods.clouds import GkeCluster
 from dbt_af_k8s.pods.dbt_values import DbtPod
 
 _RETRY = RetrySettings()
+#: Fields whose values are written and read as their type hints say.
+_BY_THEIR_HINTS = ("pod", "venv", "job", "claim", "runner_options", "dbt_pod", "cluster")
 
 
 def given(pairs: Mapping[str, tuple[Any, Any]], write: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
@@ -61,12 +63,7 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
         **given({"executor_config": (task.executor_config, None)}, plain),
         **given({"retry": (task.retry, _RETRY)}, _retry),
         **given({"dbt": (task.dbt, None)}, _invocation),
-        **given(
-            {name: (getattr(task, name), None) for name in ("pod", "venv", "job", "claim")},
-            script_to_dict,
-        ),
-        **given({"runner_options": (task.runner_options, None)}, _runner_options),
-        **given({"dbt_pod": (task.dbt_pod, None), "cluster": (task.cluster, None)}, script_to_dict),
+        **given({name: (getattr(task, name), None) for name in _BY_THEIR_HINTS}, script_to_dict),
         **given({"enable_from": (task.enable_from, None), "disable_from": (task.disable_from, None)}, write_moment),
         **given({"not_waited": (task.not_waited, ())}, lambda edges: [_not_waited(edge) for edge in edges]),
     }
@@ -86,7 +83,7 @@ def read_task(fields: Fields) -> TaskPlan:
         display_name=fields.optional_text("display_name"),
         target=fields.optional_text("target"),
         runner=fields.optional_text("runner"),
-        runner_options=_read_runner_options(options) if options else None,
+        runner_options=None if options is None else read_script(DbtApiOptions, options),
         dbt_pod=read_script(DbtPod, dbt_pod) if dbt_pod else None,
         cluster=read_script(GkeCluster, cluster) if cluster else None,
         because=fields.text_or("because", ""),
@@ -117,17 +114,6 @@ def read_task(fields: Fields) -> TaskPlan:
         refresh=_read_refresh(refresh) if refresh else None,
         control=fields.choice("control", Control) if "control" in fields.data else None,
     )
-
-
-def _runner_options(options: RunnerOptions) -> dict[str, Any]:
-    return {"type": name_of(options), **script_to_dict(options)}
-
-
-def _read_runner_options(fields: Fields) -> RunnerOptions:
-    kind = fields.text("type")
-    if kind not in OPTIONS:
-        raise fields.wrong("type", f"one of {', '.join(OPTIONS)}")
-    return read_script(OPTIONS[kind], fields)
 
 
 def _task_ref(ref: TaskRef) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from dbt_af_k8s.config.settings_runners import RunnerOptions, options_of
 from dbt_af_k8s.plan.values import PLAN_VERSION, DagPlan
 
 #: Goes up when older files cannot be read any more.
@@ -111,16 +110,9 @@ def unpack_dag(data: bytes, entry: DagFile) -> DagPlan | None:
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         return None
     try:
-        return msgspec.msgpack.decode(zlib.decompress(data), type=DagPlan, dec_hook=_options)
+        return msgspec.msgpack.decode(zlib.decompress(data), type=DagPlan)
     except (zlib.error, msgspec.MsgspecError):
         return None
-
-
-def _options(kind: type, given: Any) -> RunnerOptions:
-    """The options of a runner: the only value of a plan that may be one of several kinds."""
-    if kind is not RunnerOptions:
-        raise NotImplementedError(kind)
-    return options_of(given)
 
 
 def dag_file(dag_id: str, data: bytes) -> DagFile:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import CallbackSettings
-from dbt_af_k8s.config.settings_runners import RunnerOptions
+from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
@@ -163,7 +163,7 @@ class TaskPlan:
     target: str | None = None
     #: Where dbt runs; what that needs stands in `runner_options` (`dbt_api`) or `dbt_pod` (runners of pods).
     runner: str | None = None
-    runner_options: RunnerOptions | None = None
+    runner_options: DbtApiOptions | None = None
     dbt_pod: DbtPod | None = None
     #: Why it runs where and when it does, in one sentence.
     because: str = ""

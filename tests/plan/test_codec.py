@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbt_af_k8s.config.settings_runners import OPTIONS, RunnerOptions
 from dbt_af_k8s.errors import DbtAfK8sError
 from dbt_af_k8s.plan.codec import PlanFormatError, from_json, plan_to_dict, to_json
 from dbt_af_k8s.plan.values import (
@@ -58,8 +57,6 @@ def strategy_of(hint: Any) -> st.SearchStrategy:
         return st.builds(hint, **{each.name: strategy_of(hints[each.name]) for each in fields(hint)})
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return st.sampled_from(hint)
-    if hint is RunnerOptions:
-        return st.one_of(*(strategy_of(kind) for kind in OPTIONS.values()))
     return {str: TEXT, int: COUNT, bool: st.booleans(), datetime: MOMENT}[hint]
 
 
