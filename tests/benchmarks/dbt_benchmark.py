@@ -1,6 +1,7 @@
 """Starting dbt for one model of a project: the task's command from a slice, plain dbt, and the bare imports.
 
 The warehouse is a DuckDB file in which every model is a table already, because dbt lists the schema of what it runs.
+All projects of a measurement find the same number of tables there: so they differ in nothing but themselves.
 """
 
 import shutil
@@ -45,16 +46,17 @@ class RealProject:
         return {"SHOP_DUCKDB": str(self.folder / "shop.duckdb"), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
-def prepare_real(models: int) -> RealProject:
-    """Write and parse a project (a minute or two for 5,000 models), cut its slices, fill its warehouse."""
+def prepare_real(models: int, relations: int) -> RealProject:
+    """Write and parse a project (a minute or two for 5,000 models), cut its slices, fill its warehouse with tables."""
     folder = CACHE / "projects" / f"real_{models}"
     write_project(folder, models)
     parse(folder, DBT)
     made = make_slices((folder / "target" / "manifest.json").read_bytes(), folder, folder / "target")
     if made.refused:
         raise BenchmarkError(f"slices were refused: {made.reasons}")
+    (folder / "shop.duckdb").unlink(missing_ok=True)
     with duckdb.connect(str(folder / "shop.duckdb")) as warehouse:
-        for number in range(models // DOMAIN):
+        for number in range(relations // DOMAIN):
             for at in range(DOMAIN):
                 name = f"{domain_name(number)}_m{at:02}"
                 warehouse.execute(

@@ -8,7 +8,6 @@ from dbt_af_k8s.config.settings_runners import (
     LocalOptions,
     NodeRunner,
     RunnerRule,
-    name_of,
     told,
 )
 from dbt_af_k8s.route.runners import choose_runner
@@ -61,5 +60,5 @@ def test_without_a_row_a_node_gets_the_defaults() -> None:
 
 def test_options_are_told_where_they_are_not_the_default() -> None:
     options = DbtApiOptions(conn_id="big", poke=60)
-    assert (name_of(options), told(options)) == ("dbt_api", "conn_id: big, poke: 60")
+    assert told(options) == "conn_id: big, poke: 60"
     assert told(None) == told(DbtApiOptions()) == ""
