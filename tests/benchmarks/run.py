@@ -32,8 +32,8 @@ class Sizes:
 
     parse: tuple[int, ...] = (100, 1_000, 5_000, 10_000)
     peers: tuple[int, ...] = (100, 1_000, 5_000)
-    #: cosmos with a DAG per domain takes minutes above.
-    per_domain: int = 1_000
+    #: cosmos with a DAG per domain takes an hour and many gigabytes above.
+    per_domain: int = 5_000
     start: tuple[int, ...] = (100, 5_000)
 
     @cached_property
