@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dbt_af_k8s.config.yaml_text import load_yaml
 from dbt_af_k8s.errors import ProjectError, UsageError
+from dbt_af_k8s.server.provider_keys import FetchedKeys, key_of
 from dbt_af_k8s.server.secrets_hashed import is_password, is_token, password_hash
 from dbt_af_k8s.server.settings import AuthSection, JwtSection, TokenSection, UserSection
 
@@ -113,8 +114,9 @@ class JwtReader:
         """Raises `UsageError` where the key is missing."""
         self._settings = settings
         self._keys = None if settings.jwks_file is None else _WatchedFile(folder / settings.jwks_file, _read_keys)
+        self._fetched = None if settings.jwks_url is None else FetchedKeys(settings.jwks_url)
         self._secret = environment.get(settings.secret_variable or "", "")
-        if self._keys is None and len(self._secret) < 32:
+        if self._keys is None and self._fetched is None and len(self._secret) < 32:
             raise UsageError(
                 f"The environment variable {settings.secret_variable} of `auth.jwt.secret_variable` must hold a secret "
                 "of at least 32 letters."
@@ -126,10 +128,9 @@ class JwtReader:
 
         settings = self._settings
         try:
-            key = self._secret if self._keys is None else _key_of(token, self._keys.value())
             claims: dict[str, Any] = jwt.decode(
                 token,
-                key,
+                self._key(token),
                 algorithms=list(settings.algorithms),
                 audience=settings.audience,
                 issuer=settings.issuer,
@@ -145,19 +146,10 @@ class JwtReader:
         name = claims.get("sub", claims.get("client_id", "jwt"))
         return Caller(str(name)[:200], scopes_of(mine))
 
-
-def _key_of(token: str, keys: Any) -> Any:
-    """The provider's key that the token's head names; the only one where it names none."""
-    import jwt
-
-    named = jwt.get_unverified_header(token).get("kid")
-    usable = [key for key in keys.keys if key.public_key_use in (None, "sig")]
-    if named is None and len(usable) == 1:
-        return usable[0]
-    found = [key for key in usable if key.key_id == named and named is not None]
-    if len(found) != 1:
-        raise ValueError("no such key")
-    return found[0]
+    def _key(self, token: str) -> Any:
+        if self._fetched is not None:
+            return self._fetched.key_of(token)
+        return self._secret if self._keys is None else key_of(token, self._keys.value())
 
 
 def _read_tokens(data: bytes) -> tuple[TokenSection, ...]:

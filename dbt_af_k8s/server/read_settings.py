@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -65,19 +66,31 @@ def _contradictions(config: ServerConfig, file: str) -> list[Issue]:
     jwt = config.auth.jwt
     if jwt is not None:
         secret = [name for name in jwt.algorithms if name.startswith("HS")]
-        if (jwt.jwks_file is None) == (jwt.secret_variable is None):
-            message = "`auth.jwt` needs either `jwks_file` or `secret_variable`, and not both."
-            found.append(error("bad-setting", message, "Give one of the two.", file=file, key="auth.jwt"))
+        if sum(key is not None for key in (jwt.jwks_file, jwt.jwks_url, jwt.secret_variable)) != 1:
+            message = "`auth.jwt` needs one of `jwks_file`, `jwks_url` and `secret_variable`, and no two of them."
+            found.append(error("bad-setting", message, "Give one of the three.", file=file, key="auth.jwt"))
         elif bool(secret) != (jwt.secret_variable is not None) or len(secret) not in (0, len(jwt.algorithms)):
             message = "`auth.jwt.algorithms` does not fit the key: HS256, 384 and 512 have a secret, the others a JWKS."
             found.append(
                 error("bad-setting", message, "Name algorithms of one kind.", file=file, key="auth.jwt.algorithms")
             )
+        if jwt.jwks_url is not None and not _is_safe(jwt.jwks_url):
+            message = "`auth.jwt.jwks_url` is no https address: whoever stands between could give the server keys."
+            fix = "Write https://..., or http:// to this machine itself."
+            found.append(error("bad-setting", message, fix, file=file, key="auth.jwt.jwks_url"))
     names = [token.name for token in config.auth.tokens]
     if len(set(names)) != len(names):
         message = "Two of `auth.tokens` have one name."
         found.append(error("bad-setting", message, "Give each a name of its own.", file=file, key="auth.tokens"))
     return found
+
+
+def _is_safe(url: str) -> bool:
+    """Whether nobody on the way can change what the address answers."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1"))
+    )
 
 
 def server_settings_reference() -> str:

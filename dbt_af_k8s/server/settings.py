@@ -78,6 +78,10 @@ class JwtSection(Section):
     jwks_file: Text | None = Field(
         default=None, description="File with the provider's public keys (JWKS). Read again on change."
     )
+    jwks_url: Text | None = Field(
+        default=None,
+        description="Where the provider has them, https. Asked every 15 minutes, and when a token names a new key.",
+    )
     secret_variable: Text | None = Field(
         default=None, description="Environment variable with the secret of HS256, 384 or 512."
     )

@@ -2,7 +2,11 @@
 
 import base64
 import json
+import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.server import provider_keys
 from dbt_af_k8s.server.auth import Authenticator
 from dbt_af_k8s.server.secrets_hashed import is_password, is_token, new_token, password_hash, token_hash
 from dbt_af_k8s.server.settings import AuthSection
@@ -39,6 +44,41 @@ def jwks(folder: Path, *keys: tuple[str, Any]) -> Path:
     path = folder / "jwks.json"
     path.write_text(json.dumps({"keys": made}))
     return path
+
+
+@dataclass
+class Provider:
+    """An identity provider's address of keys."""
+
+    url: str = ""
+    body: bytes = b"{}"
+    status: int = 200
+    asked: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    state = Provider()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked += 1
+            self.send_response(state.status)
+            for name, value in state.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(state.body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    state.url = f"http://127.0.0.1:{server.server_port}/jwks"
+    yield state
+    server.shutdown()
+    server.server_close()
 
 
 def test_tokens_are_hashed_and_compared() -> None:
@@ -153,3 +193,42 @@ def test_jwt_with_the_keys_of_a_provider(tmp_path: Path) -> None:
     assert found.caller(bearer(OTHER_KEY, "RS256", {"kid": "k2"})) is not None
     assert found.caller(bearer(KEY, "RS256", {"kid": "k1"})) is None
     assert found.caller(bearer(KEY, "RS256")) is None
+
+
+def test_jwt_with_keys_from_the_providers_address(
+    tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 1_000.0
+    monkeypatch.setattr(provider_keys.time, "monotonic", lambda: clock)
+    settings = {"issuer": "https://id", "audience": "dbt", "jwks_url": provider.url, "scope_prefix": "dbt:"}
+    # Nothing of use comes yet: the server starts, and nobody is let in by a key.
+    for provider.status, provider.body in ((500, b""), (200, b"no json"), (200, b"[]"), (200, b'{"keys": []}')):
+        assert authenticator(tmp_path, jwt=settings).caller(bearer(KEY, "RS256", {"kid": "k1"})) is None
+    provider.body = jwks(tmp_path, ("k1", KEY)).read_bytes()
+    found = authenticator(tmp_path, jwt=settings)
+    provider.asked = 0
+    assert found.caller(bearer(KEY, "RS256", {"kid": "k1"})) is not None
+    assert found.caller(bearer(OTHER_KEY, "RS256", {"kid": "k1"})) is None
+    assert provider.asked == 0
+    # A key that nobody knows asks the provider, and a thousand such tokens ask once.
+    clock += 31
+    for _ in range(20):
+        assert found.caller(bearer(OTHER_KEY, "RS256", {"kid": "k2"})) is None
+    assert provider.asked == 1
+    # The provider brings a new key, and later takes the old one away.
+    provider.body = jwks(tmp_path, ("k1", KEY), ("k2", OTHER_KEY)).read_bytes()
+    clock += 31
+    assert found.caller(bearer(OTHER_KEY, "RS256", {"kid": "k2"})) is not None
+    provider.body = jwks(tmp_path, ("k2", OTHER_KEY)).read_bytes()
+    assert found.caller(bearer(KEY, "RS256", {"kid": "k1"})) is not None
+    clock += 901
+    assert found.caller(bearer(KEY, "RS256", {"kid": "k1"})) is None
+    # While it is away, what it said last counts; it sends nobody to another address.
+    clock += 901
+    provider.status, provider.body = 503, b""
+    assert found.caller(bearer(OTHER_KEY, "RS256", {"kid": "k2"})) is not None
+    clock += 901
+    provider.status, provider.headers = 302, {"Location": provider.url + "/elsewhere"}
+    asked = provider.asked
+    assert found.caller(bearer(OTHER_KEY, "RS256", {"kid": "k2"})) is not None
+    assert provider.asked == asked + 1

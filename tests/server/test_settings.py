@@ -38,7 +38,10 @@ def test_the_least_there_can_be() -> None:
         ({"port": 70000}, "port"),
         ({"auth": {"tokens": [{"name": "a", "sha256": "plain"}]}}, "sha256"),
         ({"auth": {"users": [{"name": "a", "password": "plain"}]}}, "password"),
-        ({"auth": {"jwt": {"issuer": "i", "audience": "a"}}}, "either"),
+        ({"auth": {"jwt": {"issuer": "i", "audience": "a"}}}, "needs one of"),
+        ({"auth": {"jwt": {"issuer": "i", "audience": "a", "jwks_file": "f", "jwks_url": "https://i"}}}, "no two"),
+        ({"auth": {"jwt": {"issuer": "i", "audience": "a", "jwks_url": "http://id.example.com/k"}}}, "no https"),
+        ({"auth": {"jwt": {"issuer": "i", "audience": "a", "jwks_url": "file:///etc/keys"}}}, "no https"),
         ({"auth": {"jwt": {"issuer": "i", "audience": "a", "secret_variable": "S"}}}, "does not fit"),
         (
             {"auth": {"jwt": {"issuer": "i", "audience": "a", "jwks_file": "f", "algorithms": ["HS256", "RS256"]}}},
