@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -124,8 +124,8 @@ def test_a_container_must_be_named_where_there_are_two(
 
 
 @pytest.fixture(scope="module")
-def sleeper(core: client.CoreV1Api, kubernetes: Place) -> str:
-    """A pod that runs while commands run in it."""
+def sleeper(core: client.CoreV1Api, kubernetes: Place) -> Iterator[str]:
+    """A pod that runs while commands run in it, and no longer: other tests count what is at work."""
     command = ["sh", "-c", "trap 'exit 0' INT TERM; cd /tmp; echo here > found; while true; do sleep 0.2; done"]
     base = {
         "name": "base",
@@ -138,9 +138,12 @@ def sleeper(core: client.CoreV1Api, kubernetes: Place) -> str:
     name = core.create_namespaced_pod(kubernetes.namespace, body).metadata.name
     for _ in range(600):
         if core.read_namespaced_pod(name, kubernetes.namespace).status.phase == "Running":
-            return str(name)
+            break
         time.sleep(0.1)
-    raise TimeoutError(name)
+    else:
+        raise TimeoutError(name)
+    yield str(name)
+    core.delete_namespaced_pod(name, kubernetes.namespace)
 
 
 def command(kubernetes: Place, name: str, argv: list[str], *, sent: str = "", **options: Any) -> tuple[str, str, int]:
