@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -49,31 +48,32 @@ def selections(manifest: dict) -> dict[str, DbtSelection]:
     }
 
 
-def parse(folder: Path) -> dict:
+def parse(folder: Path, dbt: Path) -> dict:
     """The manifest of a project, by dbt itself."""
-    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--no-send-anonymous-usage-stats"]
+    command = [str(dbt), "--quiet", "parse", "--no-send-anonymous-usage-stats"]
     subprocess.run(command, cwd=folder, env=worker_environment(), check=True, timeout=300)
     return json.loads((folder / "target" / "manifest.json").read_bytes())
 
 
 class Project:
-    """A project on disk, its manifest and the selections of its nodes."""
+    """A project on disk, and the dbt that parses it."""
 
-    def __init__(self, folder: Path, files: dict[str, str]) -> None:
+    def __init__(self, folder: Path, files: dict[str, str], dbt: Path) -> None:
         self.folder = write(folder, {"dbt_project.yml": DBT_PROJECT, "profiles.yml": PROFILES, **files})
         self.value = DbtProject(project_dir=self.folder)
         self.environment = worker_environment()
+        self.dbt = dbt
 
     def parse(self) -> dict:
-        return parse(self.folder)
+        return parse(self.folder, self.dbt)
 
 
 @pytest.fixture(scope="session")
-def make_project(tmp_path_factory):
+def make_project(tmp_path_factory, programs):
     """Write a project: `make_project({"models/a.sql": "select 1 as id"})`."""
 
     def make(files: dict[str, str]) -> Project:
-        return Project(tmp_path_factory.mktemp("project") / "shop", files)
+        return Project(tmp_path_factory.mktemp("project") / "shop", files, programs / "dbt")
 
     return make
 

@@ -1,5 +1,6 @@
 """Real dbt on DuckDB: one process per task, judged by what dbt wrote."""
 
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +16,8 @@ from dbt_af_k8s.errors import UsageError
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
+#: The program as users have it, for what depends on its processes; else one that is quick to start.
+DBT = str(Path(sys.executable).with_name("dbt"))
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -57,8 +60,9 @@ class Shop:
         return tuple(node for node in self.nodes.values() if node.fqn[-1] in names)
 
     def prepare(self, verb, *names, target=None, env=(), executable=None, project=None):
+        dbt = executable or str(self.project.dbt)
         invocation = DbtInvocation(
-            verb, self.named(*names), target, microbatch="batches" in names, executable=executable, env=env
+            verb, self.named(*names), target, microbatch="batches" in names, executable=dbt, env=env
         )
         return DbtRun.here(invocation, project or self.project.value, environment=self.project.environment)
 
@@ -181,13 +185,13 @@ def test_a_dbt_that_is_not_installed_is_told(shop):
 
 
 def test_the_time_limit_stops_a_query(shop):
-    found = shop.run("run", "endless", timeout=8)
+    found = shop.run("run", "endless", timeout=8, executable=DBT)
     assert (found.ok, found.retryable) == (False, True)
     assert found.summary.startswith("dbt was stopped: it ran into the time limit.")
 
 
 def test_stop_ends_a_query_in_time_and_the_next_run_finds_the_database_free(shop):
-    run = shop.prepare("run", "endless")
+    run = shop.prepare("run", "endless", executable=DBT)
     running = threading.Event()
 
     def on_line(line) -> None:
