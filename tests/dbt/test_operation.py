@@ -94,6 +94,7 @@ class TestRealDbt:
                 (node_by_id(f"model.shop.{model}"),),
                 operation=operation,
                 options=tuple(sorted(options.items())),
+                executable=str(project.dbt),
             )
             started = DbtRun.here(invocation, project.value, environment=project.environment)
             found = started.maintain(start=datetime(2026, 3, 30, tzinfo=UTC), end=NOW, on_line=lines.append)
