@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from dbt_af_k8s.config.calendar_words import DATE_SCHEMA, WRONG_DATE_FIX, read_moment
-from dbt_af_k8s.config.written_runners import RunnerConfig
+from dbt_af_k8s.config.written_runners import NodeRunnerConfig
 
 _UNITS = ("minute", "hour", "day", "week")
 
@@ -103,7 +103,7 @@ class NodeMeta(BaseModel):
     domain: Annotated[str | None, Field(description="The node's domain, where `domains.from` has `meta`.")] = None
     dbt_target: Annotated[str | None, Field(description="The dbt target that the node runs on.")] = None
     runner: Annotated[
-        RunnerConfig | None,
+        NodeRunnerConfig | None,
         Field(
             description="Where dbt runs for this node: the name of a runner, or a mapping as in `runners` of the "
             "settings. Options that are not given are those of the first row of `runners` with that runner."

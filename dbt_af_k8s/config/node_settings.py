@@ -16,7 +16,7 @@ from dbt_af_k8s.config.problems import Finding, dotted, findings
 from dbt_af_k8s.config.settings import Dependency, NodeSettings, NodeSettingsPlaces
 from dbt_af_k8s.config.settings_runners import NodeRunner
 from dbt_af_k8s.config.wording import closest, shown
-from dbt_af_k8s.config.written_runners import RUNNER_NAMES, RunnerConfig, given_options
+from dbt_af_k8s.config.written_runners import RUNNER_NAMES, NodeRunnerConfig, given_options
 from dbt_af_k8s.errors import Issue, error, warning
 
 _OWN_PLACE = "meta.dbt_af_k8s"
@@ -175,5 +175,5 @@ def _settings(given: Mapping[str, Any], found_in: Mapping[str, str]) -> NodeSett
     )
 
 
-def _runner(written: RunnerConfig | None) -> NodeRunner | None:
+def _runner(written: NodeRunnerConfig | None) -> NodeRunner | None:
     return None if written is None else NodeRunner(written.type, given_options(written))

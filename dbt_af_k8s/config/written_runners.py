@@ -127,6 +127,30 @@ _ByType = Annotated[
 RUNNER_NAMES = tuple(get_args(made.model_fields["type"].annotation)[0] for made in get_args(get_args(_ByType)[0]))
 
 
+class NodeGkePodRunnerConfig(GkePodRunnerConfig):
+    """As in the settings; what is not given is that of a row there."""
+
+    project_id: Annotated[Text, Field(description="Google Cloud project.")] = _GKE.project_id
+    location: Annotated[Text, Field(description="Zone or region of the cluster.")] = _GKE.location
+    cluster_name: Annotated[Text, Field(description="The cluster.")] = _GKE.cluster_name
+
+
+class NodeEksPodRunnerConfig(EksPodRunnerConfig):
+    """As in the settings; what is not given is that of a row there."""
+
+    cluster_name: Annotated[Text, Field(description="The cluster.")] = _EKS.cluster_name
+
+
+_OfNodeByType = Annotated[
+    LocalRunnerConfig
+    | KubernetesPodRunnerConfig
+    | NodeGkePodRunnerConfig
+    | NodeEksPodRunnerConfig
+    | DbtApiRunnerConfig,
+    Field(discriminator="type"),
+]
+
+
 class _NameAlone:
     """Says in the JSON schema that the name of a runner alone does as well."""
 
@@ -141,8 +165,10 @@ def _from_name(written: Any) -> Any:
 
 #: A runner with its options, or its name alone.
 RunnerConfig = Annotated[_ByType, BeforeValidator(_from_name), _NameAlone]
+#: What a node says of its runner: no option must be given.
+NodeRunnerConfig = Annotated[_OfNodeByType, BeforeValidator(_from_name), _NameAlone]
 
 
-def given_options(written: RunnerConfig) -> dict[str, Any]:
+def given_options(written: NodeRunnerConfig) -> dict[str, Any]:
     """The options that were written, by name, as `settings_runners` has them."""
     return {name: getattr(written, name) for name in sorted(written.model_fields_set - {"type"})}

@@ -9,7 +9,7 @@ from typing import Any
 
 from dbt_af_k8s.dbt.maintenance import MaintenanceOperation, run_operation_args
 from dbt_af_k8s.dbt.selection import select_argument
-from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, FreeSelection
+from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection, FreeSelection
 
 #: Names of the vars that every dbt task gets: the data interval `[start, end)`, ISO 8601 with offset.
 START_VAR = "start_dttm"
@@ -47,14 +47,17 @@ def dbt_words(
     end: datetime,
     variables: Mapping[str, Any] | None = None,
     full_refresh: bool = False,
+    done: Sequence[DbtSelection] = (),
 ) -> tuple[str, ...]:
     """What dbt is told to do with the nodes of one task and nothing else, wherever it runs.
 
     `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values) of the same
-    names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it.
+    names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it. Nodes that are `done` do not
+    run. They are named all the same, so that a place which starts from slices knows of what leads through them.
     """
     flags = [
         *("--select", *(select_argument(node) for node in invocation.nodes)),
+        *(("--exclude", *(select_argument(node) for node in done)) if done else ()),
         *_shared_flags(invocation, _vars(variables or {}, start, end)),
     ]
     if invocation.verb in _TESTING:

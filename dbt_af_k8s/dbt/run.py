@@ -1,7 +1,6 @@
 """Run one dbt process for one task, and judge it. Needs no Airflow."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -74,16 +73,13 @@ class DbtRun:
         What a failure leaves out is among the results as `skipped`. The others stay in the process's view also where
         only some are built, so that the order between those is the same.
         """
-        wanted = tuple(node for node in self._invocation.nodes if only is None or node.unique_id in only)
+        nodes = self._invocation.nodes
+        done = tuple(node for node in nodes if only is not None and node.unique_id not in only)
         words = dbt_words(
-            replace(self._invocation, nodes=wanted),
-            start=start,
-            end=end,
-            variables=variables,
-            full_refresh=full_refresh,
+            self._invocation, start=start, end=end, variables=variables, full_refresh=full_refresh, done=done
         )
         found = self._outcome(words, on_line, timeout, may_slice=True)
-        expected = tuple(node.unique_id for node in wanted)
+        expected = tuple(node.unique_id for node in nodes if node not in done)
         return verdict_of_build(expected, found.results, found.end, found.log)
 
     def look(

@@ -10,7 +10,7 @@ from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
 from dbt_af_k8s.plan.passes.catchup_checks import stalled_catchups
 from dbt_af_k8s.plan.passes.connect import Connector, dependency_issues
 from dbt_af_k8s.plan.passes.dbt_af_ids import as_dbt_af
-from dbt_af_k8s.plan.passes.dbt_pods import RunnerPods
+from dbt_af_k8s.plan.passes.dbt_pods import RunnerPods, with_clusters
 from dbt_af_k8s.plan.passes.decide import Decisions, decide
 from dbt_af_k8s.plan.passes.executor_checks import executor_issues
 from dbt_af_k8s.plan.passes.fuse import fuse
@@ -83,11 +83,13 @@ def build(inputs: PlanInputs) -> Build:
         }
         dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
     issues += stalled_catchups(inputs, dags)
-    dags = fuse(inputs, layout, dags)
+    # What shares a task shares its pod, too; the tasks that make and delete a cluster stand around the fused ones.
+    dags = fuse(inputs, layout, pods.filled(dags))
     if inputs.settings.dags.task_ids == "dbt_af":
         dags = as_dbt_af(dags, decisions)
     by_hand, found = without_selection_dag(inputs, run_model_dag(inputs, dag_ids) if dags else ())
-    dags, issues = pods.filled((*dags, *by_hand)), [*issues, *found, *pods.warnings()]
+    issues += [*found, *pods.warnings()]
+    dags = tuple(with_clusters(dag) for dag in (*dags, *pods.filled(by_hand)))
     dags = tuple(with_callbacks(inputs, dag) for dag in sorted(dags, key=lambda dag: dag.dag_id))
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out

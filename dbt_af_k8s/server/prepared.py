@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from dbt_af_k8s.dbt.selection import select_argument
 from dbt_af_k8s.dbt.slices.make import UnsliceableError, make_slices
@@ -13,14 +14,26 @@ from dbt_af_k8s.dbt.values import DbtSelection
 from dbt_af_k8s.manifest.parse import parse_manifest
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.server.command import Command
+from dbt_af_k8s.server.order import keeps_order
 
 #: Files that dbt reads when it parses.
 _PARSED = (".sql", ".yml", ".yaml", ".py", ".csv", ".md")
 #: Folders that dbt writes, or that belong to other tools.
 _PASSED_OVER = ("target", "logs", "__pycache__", "node_modules", "venv")
 _PLAIN_NAME = re.compile(r"\w+", re.ASCII)
-#: Verbs that run from slices, and what `DbtInvocation` calls them.
-_SLICED = {"run": "run", "seed": "seed", "snapshot": "snapshot", "test": "test", "source freshness": "freshness"}
+#: Verbs that run from slices: what `DbtInvocation` calls them, and the kinds of node that they may name.
+_SLICED: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "run": ("run", ("model",)),
+        "seed": ("seed", ("seed",)),
+        "snapshot": ("snapshot", ("snapshot",)),
+        "test": ("test", ("test",)),
+        "build": ("build", ("model", "seed", "snapshot", "test")),
+        "source freshness": ("freshness", ("source",)),
+    }
+)
+#: Those that run tests: without a word of their own they find tests of other nodes, too.
+_TESTING = ("test", "build")
 #: Options under which a slice gives what the whole project would: they select nothing and change nothing of the parse.
 _SLICED_OPTIONS = frozenset(
     (
@@ -29,6 +42,7 @@ _SLICED_OPTIONS = frozenset(
         "--empty",
         "--event-time-end",
         "--event-time-start",
+        "--exclude",
         "--fail-fast",
         "--full-refresh",
         "--indirect-selection",
@@ -64,16 +78,20 @@ class Prepared:
     terms: Mapping[str, DbtSelection]
 
     def sliced_nodes(self, command: Command) -> tuple[str, tuple[DbtSelection, ...]] | None:
-        """The verb and the nodes of a command that can run from slices, or None."""
-        verb = _SLICED.get(command.verb)
-        selected = command.values("--select")
-        if verb is None or not selected or not {name for name, _ in command.options} <= _SLICED_OPTIONS:
+        """The verb and the nodes of a command that can run from slices, or None.
+
+        Nodes that the command both selects and excludes are among them: they tell in which order the others run.
+        """
+        selected, left_out = command.values("--select"), command.values("--exclude") or ()
+        if command.verb not in _SLICED or not selected or not {name for name, _ in command.options} <= _SLICED_OPTIONS:
             return None
-        if verb == "test" and command.values("--indirect-selection") != ("empty",):
+        if command.verb in _TESTING and command.values("--indirect-selection") != ("empty",):
             return None
-        nodes = tuple(self.terms[term] for term in selected if term in self.terms)
-        kinds = {"run": "model", "seed": "seed", "snapshot": "snapshot", "test": "test", "freshness": "source"}
-        if len(nodes) != len(selected) or any(node.resource_type != kinds[verb] for node in nodes):
+        verb, kinds = _SLICED[command.verb]
+        nodes = tuple(self.terms[term] for term in dict.fromkeys(selected) if term in self.terms)
+        if len(nodes) != len(set(selected)) or any(node.resource_type not in kinds for node in nodes):
+            return None
+        if not set(left_out) <= set(selected) or not keeps_order(self.manifest, [node.unique_id for node in nodes]):
             return None
         return verb, nodes
 

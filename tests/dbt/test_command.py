@@ -36,6 +36,19 @@ def value_of(flag, words):
     return words[words.index(flag) + 1]
 
 
+def test_nodes_that_are_done_are_named_and_left_out():
+    """A place that starts from slices needs them: what is built may come after something by way of them."""
+    words = dbt_words(
+        DbtInvocation("build", (ORDERS, UNIQUE, NOT_NULL)),
+        start=datetime(2026, 3, 1, tzinfo=UTC),
+        end=datetime(2026, 3, 2, tzinfo=UTC),
+        done=(ORDERS, NOT_NULL),
+    )
+    after = words[words.index("--exclude") + 1 :]
+    assert after[: after.index("--vars")] == (words[2], words[4])
+    assert words[5] == "--exclude"
+
+
 def test_the_whole_command_of_a_model():
     project = DbtProject(Path("/dbt/shop"), Path("/dbt/profiles"))
     assert argv(DbtInvocation("run", (ORDERS,), target="prod", executable="/opt/dbt/bin/dbt"), project=project) == (

@@ -82,6 +82,20 @@ def test_another_manifest_alone_is_no_difference() -> None:
     assert task_fields(task) != task_fields(replace(task, dbt_pod=other))
 
 
+def test_a_node_names_a_cloud_s_runner_and_a_row_says_which_cluster() -> None:
+    settings = {"runners": {"prod": GKE | {"pod": POD}}}
+    plan = plan_of(model("a", meta={"runner": "gke_pod"}), model("b"), settings=settings)
+    tasks = tasks_of(plan, "sales__daily")
+    assert (tasks["a"].dbt_pod.gke.cluster_name, tasks["b"].runner) == ("dbt", "local")
+    own = {"type": "gke_pod", "location": "here"}
+    of_a, of_b = (
+        plan_of(model("a", meta={"runner": each}), settings=rows) for each, rows in ((own, settings), (own, {}))
+    )
+    assert tasks_of(of_a, "sales__daily")["a"].dbt_pod.gke.location == "here"
+    told = "The runner `gke_pod` lacks `project_id`, `cluster_name`, so it does not say which cluster."
+    assert told in [issue.message for issue in of_b.issues if issue.node == "model.shop.a"]
+
+
 @pytest.mark.parametrize("row", [GKE | {"create": {"autopilot": {}}}, {"type": "eks_pod", "cluster_name": "c"}])
 def test_a_compiled_plan_holds_pods_and_clusters(row: dict[str, Any]) -> None:
     dag = planned({**row, "pod": POD}).dag("sales__daily")

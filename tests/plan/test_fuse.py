@@ -173,6 +173,46 @@ def test_a_gate_before_the_chain_is_before_the_task() -> None:
     assert tasks_of(plan, "sales__daily")["b"].upstream == ("fresh__web__events",)
 
 
+POD: dict[str, Any] = {"type": "kubernetes_pod", "pod": {"image_name": "shop/dbt:1"}}
+GKE = {**POD, "type": "gke_pod", "project_id": "p", "location": "l", "cluster_name": "dbt"}
+EKS = {**POD, "type": "eks_pod", "cluster_name": "dbt"}
+
+
+@pytest.mark.parametrize("row", [{"type": "dbt_api", "conn_id": "big"}, POD, GKE, EKS])
+def test_every_runner_of_dbt_takes_a_chain_as_one_task(row: dict[str, Any]) -> None:
+    plan = fused(view("a"), test("a_good", "a"), view("b", "a"), settings={"runners": {"*": row}})
+    assert together(plan) == {"b": ["a", "b", "a_good"]}
+    task = tasks_of(plan, "sales__daily")["b"]
+    assert task.runner == row["type"]
+    assert (task.runner_options is not None) == (row["type"] == "dbt_api")
+    assert (task.dbt_pod is not None) == row["type"].endswith("_pod")
+
+
+@pytest.mark.parametrize(
+    ("row", "of_b"),
+    [
+        (POD, {"type": "kubernetes_pod", "pod": {"image_name": "shop/dbt:2"}}),
+        (POD, "local"),
+        (GKE, GKE | {"cluster_name": "other"}),
+        ({"type": "dbt_api"}, {"type": "dbt_api", "conn_id": "big"}),
+    ],
+)
+def test_another_pod_or_server_is_another_place(row: dict[str, Any], of_b: Any) -> None:
+    entries = (view("a"), view("b", "a", meta={"runner": of_b}), view("c", "b"))
+    assert together(fused(*entries, settings={"runners": {"*": row}})) == {}
+    alike = (view("a"), view("b", "a", meta={"runner": of_b}), view("c", "b", meta={"runner": of_b}))
+    assert together(fused(*alike, settings={"runners": {"*": row}})) == {"c": ["b", "c"]}
+
+
+def test_a_cluster_of_the_run_is_made_before_the_task_and_deleted_after_it() -> None:
+    row = GKE | {"create": {"autopilot": {"enabled": True}}}
+    plan = fused(view("a"), test("a_good", "a"), view("b", "a"), settings={"runners": {"*": row}})
+    tasks = tasks_of(plan, "sales__daily")
+    assert sorted(tasks) == ["b", "cluster__dbt", "cluster__dbt__deletion", "cluster__dbt__ready"]
+    assert tasks["b"].upstream == ("cluster__dbt__ready",)
+    assert tasks["cluster__dbt__deletion"].upstream == ("b", "cluster__dbt")
+
+
 def test_explain_tells_with_which_nodes_one_shares_a_task() -> None:
     built = build_of(view("a"), test("a_good", "a"), view("b", "a"), settings={"granularity": "fused"})
     (found,) = explain(built, "model.shop.a")

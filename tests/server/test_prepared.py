@@ -16,6 +16,11 @@ MANIFEST = project(
     source("raw", "orders"),
     model("orders", "source:raw.orders", folder="sales"),
     model("visits", folder="web"),
+    model("totals", "orders", folder="sales"),
+    model("shares", "totals", folder="sales"),
+    model("middle", "orders", folder="sales"),
+    model("late", "visits", "middle", folder="sales"),
+    test("both", "orders", "visits"),
     model("twice", folder="web"),
     seed("twice_seed", folder="twice"),
     test("t1", "orders"),
@@ -43,6 +48,39 @@ def test_a_node_named_exactly_runs_from_its_slice() -> None:
     assert sliced("seed", "--select", "twice_seed") == ["seed.shop.twice_seed"]
     (term,) = [term for term, node in PREPARED.terms.items() if node.resource_type == "source"]
     assert sliced("source", "freshness", "--select", term) == ["source.shop.raw.orders"]
+
+
+def term(name: str) -> str:
+    """The `--select` argument of a node of this name that is no source."""
+    nodes = {found.unique_id: found for found in PREPARED.terms.values() if found.resource_type != "source"}
+    (node,) = [found for found in nodes.values() if found.fqn[-1] == name]
+    return select_argument(node)
+
+
+def built(*names: str, without: tuple[str, ...] = ()) -> list[str] | None:
+    left_out = ("--exclude", *map(term, without)) if without else ()
+    return sliced("build", "--select", *map(term, names), *left_out, "--indirect-selection", "empty")
+
+
+def test_a_build_of_nodes_named_exactly_runs_from_their_slices() -> None:
+    ids = ["model.shop.orders", "model.shop.totals", "test.shop.t1"]
+    assert built("orders", "totals", "t1") == ids
+    # What is done stays in view: it tells the order of the others.
+    assert built("orders", "totals", "t1", without=("orders",)) == ids
+    assert built("totals", without=("orders",)) is None
+
+
+def test_slices_that_would_not_keep_the_order_of_the_project_are_not_taken() -> None:
+    """`shares` comes after `orders` by `totals`, of which a slice of `shares` has but a stub."""
+    assert built("orders", "shares") is None
+    assert sliced("run", "--select", term("orders"), term("shares")) is None
+    assert built("orders", "totals", "shares") is not None
+    # dbt would hold `late` back after `both`, whose parents are all upstream of it; two stubs do not show that.
+    assert built("orders", "totals", "both") is not None
+    assert built("visits", "both", "late", "middle") is not None
+    assert built("visits", "both", "late") is None
+    assert built("both", "late") is None
+    assert built("t1", "both") is not None
 
 
 @pytest.mark.parametrize(

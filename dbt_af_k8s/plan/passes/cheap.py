@@ -10,8 +10,6 @@ from dbt_af_k8s.plan.values import TaskKind, TaskPlan
 
 #: Kinds of task that can be parts of another one.
 FUSABLE = (TaskKind.RUN, TaskKind.SEED, TaskKind.SNAPSHOT, TaskKind.TEST)
-#: The runner whose tasks can be fused: dbt beside Airflow's worker.
-_RUNNER = "local"
 
 
 def is_fusable(inputs: PlanInputs, task: TaskPlan) -> bool:
@@ -21,7 +19,7 @@ def is_fusable(inputs: PlanInputs, task: TaskPlan) -> bool:
     edges of the dbt graph (in one process dbt would keep them all), and microbatch models, whose event times are
     flags of the whole command.
     """
-    if task.kind not in FUSABLE or task.dbt is None or task.runner != _RUNNER or task.control is not None:
+    if task.kind not in FUSABLE or task.dbt is None or task.control is not None:
         return False
     if task.on_change or task.not_waited or task.dbt.microbatch:
         return False
@@ -48,6 +46,8 @@ def sharing_key(task: TaskPlan) -> Hashable:
         task.target,
         task.runner,
         task.runner_options,
+        # Pods hold mappings, as Kubernetes writes them, which have no hash.
+        repr(task.dbt_pod),
         task.pool,
         task.queue,
         task.executor,

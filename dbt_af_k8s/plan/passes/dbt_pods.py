@@ -32,7 +32,7 @@ class RunnerPods:
         for dag in dags:
             for task, options, row in self._asked(dag):
                 known = found.setdefault(dag.domain, [])
-                issues = (*self._pod(options, row)[1], *self._of_connection(task, options))
+                issues = (*self._pod(options, row)[1], *self._of_connection(task, options), *_of_cluster(task, options))
                 node = next(iter(task.nodes), None)
                 texts = {issue.message for issue in known}
                 known += [
@@ -41,12 +41,12 @@ class RunnerPods:
         return {domain: tuple(found[domain]) for domain in sorted(found) if found[domain]}
 
     def filled(self, dags: Sequence[DagPlan]) -> tuple[DagPlan, ...]:
-        """The DAGs with the pods; a task whose pod has errors stays as it is."""
+        """The DAGs with the pods of their tasks; a task whose pod has errors stays as it is."""
         made = []
         for dag in dags:
             pods = {task.task_id: self._dbt_pod(task, options, row) for task, options, row in self._asked(dag)}
             tasks = tuple(replace(task, dbt_pod=pods.get(task.task_id)) for task in dag.tasks) if pods else dag.tasks
-            made.append(with_clusters(replace(dag, tasks=tasks)))
+            made.append(replace(dag, tasks=tasks))
         return tuple(made)
 
     def warnings(self) -> tuple[Issue, ...]:
@@ -129,6 +129,21 @@ class RunnerPods:
             gke=_gke(options),
             eks=_eks(options),
         )
+
+
+def _of_cluster(task: TaskPlan, options: KubernetesPodOptions) -> tuple[Issue, ...]:
+    """What a row of the settings must say of a cloud's cluster, and a node whose runner no row has need not know."""
+    needed: tuple[str, ...] = ()
+    if isinstance(options, GkePodOptions):
+        needed = ("project_id", "location", "cluster_name")
+    elif isinstance(options, EksPodOptions):
+        needed = ("cluster_name",)
+    missing = ", ".join(f"`{name}`" for name in needed if not getattr(options, name))
+    if not missing:
+        return ()
+    message = f"The runner `{task.runner}` lacks {missing}, so it does not say which cluster."
+    fix = "Give them in the node's `meta.runner`, or in a row of `runners` with that runner."
+    return (error("bad-node-setting", message, fix, key="meta.runner"),)
 
 
 def _gke(options: KubernetesPodOptions) -> GkeCluster | None:
