@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbt_af_k8s.airflow.api_operator import DbtApiOperator
+    from dbt_af_k8s.airflow.build import DbtBuildOperator
     from dbt_af_k8s.airflow.dags import dbt_dags
     from dbt_af_k8s.airflow.dbt_operator import DbtOperator
     from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DbtApiOperator",
+    "DbtBuildOperator",
     "DbtFreshnessOperator",
     "DbtFreshnessSensor",
     "DbtMaintenanceOperator",
@@ -45,6 +47,7 @@ __all__ = [
 #: Where each public name lives.
 _MODULES: Mapping[str, str] = {
     "DbtApiOperator": "api_operator",
+    "DbtBuildOperator": "build",
     "DbtFreshnessOperator": "freshness",
     "DbtFreshnessSensor": "freshness",
     "DbtMaintenanceOperator": "maintenance",

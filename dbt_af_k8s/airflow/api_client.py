@@ -6,6 +6,7 @@ being restarted is not a failure. What could start work twice is never sent agai
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -118,10 +119,47 @@ class ApiClient:
         import httpx
 
         try:
-            answer = self._http.get(f"/runs/{quote(name, safe='')}/artifacts/{file}")
+            answer = self._http.get(artifact_path(name, file))
         except httpx.HTTPError:
             return None
         return answer.content if answer.status_code == 200 else None
+
+    def artifacts(self, name: str) -> tuple[str, ...] | None:
+        """Names of the files of dbt's that the server keeps of an invocation; None from servers that keep none."""
+        return self._patiently(lambda: self._listed(name))
+
+    def download(self, name: str, file: str, path: Path) -> None:
+        """Write such a file to a path, without holding all of it in memory."""
+
+        def get() -> None:
+            import httpx
+
+            try:
+                with self._http.stream("GET", artifact_path(name, file)) as answer, path.open("wb") as out:
+                    if answer.status_code >= 300:
+                        answer.read()
+                    judge(answer, self._address)
+                    for part in answer.iter_bytes():
+                        out.write(part)
+            except httpx.TransportError as fault:
+                raise LaterError(self._out_of_reach(fault)) from None
+
+        self._patiently(get)
+
+    def _listed(self, name: str) -> tuple[str, ...] | None:
+        import httpx
+
+        try:
+            answer = self._http.get(artifact_path(name))
+        except httpx.TransportError as fault:
+            raise LaterError(self._out_of_reach(fault)) from None
+        if answer.status_code in (404, 405):
+            return None
+        judge(answer, self._address)
+        try:
+            return tuple(str(each["name"]) for each in answer.json()["artifacts"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def _look(self, name: str, log_bytes: int) -> Invocation:
         import httpx
@@ -175,6 +213,12 @@ def pauses(patience: float) -> Iterator[float]:
 def invocation_path(name: str) -> str:
     """The address of an invocation."""
     return f"/invocations/{quote(name, safe='')}"
+
+
+def artifact_path(name: str, file: str | None = None) -> str:
+    """The address of what an invocation left, or of one file of it, on servers that keep such."""
+    path = f"/runs/{quote(name, safe='')}/artifacts"
+    return path if file is None else f"{path}/{file}"
 
 
 def abort_paths(name: str) -> tuple[str, str]:

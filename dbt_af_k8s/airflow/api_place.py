@@ -1,12 +1,15 @@
 """A dbt server as a place where dbt runs: one invocation per try, found again by its name after whatever was lost."""
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from dbt_af_k8s.airflow.api_address import Address
+from dbt_af_k8s.airflow.api_artifacts import WHOLE_FILES, fetch_artifacts
 from dbt_af_k8s.airflow.api_client import SOME_LOG, WHOLE_LOG, ApiClient
 from dbt_af_k8s.airflow.api_trigger import PAUSE_GROWTH
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
@@ -87,8 +90,9 @@ class ApiPlace:
     """A dbt server, as a place where dbt runs (`dbt.place`).
 
     `defer` hands the waiting over to the triggerer and does not come back; None: the worker waits. `waiting` is what
-    an earlier part of the same try left. `time_limit` is in seconds. Raises `ApiError` where the server cannot be
-    asked, and `InvocationLostError`.
+    an earlier part of the same try left. `time_limit` is in seconds. `on_artifacts` gets a folder with dbt's manifest
+    and results, as far as there are any, or why they cannot be had. Raises `ApiError` where the server cannot be asked,
+    and `InvocationLostError`.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class ApiPlace:
         defer: Callable[[Waiting], None] | None = None,
         waiting: Waiting | None = None,
         time_limit: float | None = None,
+        on_artifacts: Callable[[Path, str | None], None] | None = None,
     ) -> None:
         self._options = options
         self._try = of
@@ -108,6 +113,7 @@ class ApiPlace:
         self._defer = defer
         self._waiting = waiting
         self._time_limit = time_limit
+        self._on_artifacts = on_artifacts
         self._client = ApiClient(
             address,
             patience=options.patience,
@@ -136,6 +142,9 @@ class ApiPlace:
             raise InvocationLostError(_lost(found, waiting.name))
         outcome = outcome_of(found, see, is_over_time=is_over_time)
         sources = self._client.artifact(waiting.name, "sources.json") if outcome.ages else None
+        if self._on_artifacts is not None:
+            with tempfile.TemporaryDirectory(prefix="dbt_target_", ignore_cleanup_errors=True) as folder:
+                self._on_artifacts(Path(folder), fetch_artifacts(self._client, waiting.name, Path(folder)))
         self._client.close()
         # The log says whether a source is too old, and not how old; our own server keeps the file that does.
         return outcome if not sources else Outcome(outcome.end, outcome.log, outcome.results, read_ages(sources))
@@ -156,7 +165,8 @@ class ApiPlace:
         if earlier is not None:
             return earlier
         self._log.info("Asks the dbt server of connection %s for invocation %s.", self._options.conn_id, name)
-        self._client.start(name, request_of(words, name, self._options.project_dir))
+        asked = words if self._on_artifacts is None else (*words, *WHOLE_FILES)
+        self._client.start(name, request_of(asked, name, self._options.project_dir))
         return name
 
     def _earlier(self) -> str | None:

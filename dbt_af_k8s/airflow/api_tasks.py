@@ -40,6 +40,7 @@ def api_place(
         defer=defer if options.deferrable and not part and not _in_trouble(resumed) else None,
         waiting=waiting,
         time_limit=None if limit is None else limit.total_seconds(),
+        on_artifacts=getattr(operator, "hand_over", None) if getattr(operator, "artifacts", None) else None,
     )
 
 

@@ -3,13 +3,15 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from dbt_af_k8s.airflow.refresh import refresher_of
 from dbt_af_k8s.airflow.refresher import RefreshError
 from dbt_af_k8s.plan.values import ArtifactsPlan
 
-_FILES = {"manifest": "manifest.json", "run_results": "run_results.json"}
+#: What a provider gets, and what dbt calls it.
+FILES = MappingProxyType({"manifest": "manifest.json", "run_results": "run_results.json"})
 
 
 class Logger(Protocol):
@@ -31,12 +33,15 @@ class ArtifactSender:
         self.plan = plan
         self.job = job
 
-    def send(self, folder: Path, log: Logger) -> str | None:
+    def send(self, folder: Path, log: Logger, trouble: str | None = None) -> str | None:
         """Hand over what dbt left in its target folder; never raises.
 
-        Returns what went wrong, where that must fail the task; where it need not, it is a warning in the log.
+        `trouble` is why the files could not be brought to that folder. Returns what went wrong, where that must fail
+        the task; where it need not, it is a warning in the log.
         """
-        paths = {name: folder / file for name, file in _FILES.items()}
+        if trouble is not None:
+            return self._told(trouble, log)
+        paths = {name: folder / file for name, file in FILES.items()}
         if not all(path.exists() for path in paths.values()):
             log.log(logging.INFO, "dbt left no manifest or results to send.")
             return None
@@ -48,7 +53,10 @@ class ArtifactSender:
         try:
             told = refresher_of(self.plan.provider, self.plan.options).refresh(resource)
         except RefreshError as fault:
-            log.log(logging.ERROR if self.plan.required else logging.WARNING, "%s", fault)
-            return str(fault) if self.plan.required else None
+            return self._told(str(fault), log)
         log.log(logging.INFO, "%s", told)
         return None
+
+    def _told(self, fault: str, log: Logger) -> str | None:
+        log.log(logging.ERROR if self.plan.required else logging.WARNING, "%s", fault)
+        return fault if self.plan.required else None

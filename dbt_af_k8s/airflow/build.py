@@ -8,6 +8,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.dbt.results import NodeResult, Verdict
+from dbt_af_k8s.dbt.values import DbtInvocation
+from dbt_af_k8s.errors import UsageError
 
 #: Key of the rows of all nodes in XCom; there also where the task fails.
 NODES = "nodes"
@@ -22,14 +24,22 @@ Row = dict[str, Any]
 class DbtBuildOperator(DbtOperator):
     """Runs several nodes and their tests in one dbt process, in dbt's order: a failed test holds back what follows.
 
-    `invocation` has the verb `build`; the other arguments are those of `DbtOperator`. The task is green only if dbt's
+    `invocation` has the verb `build`, and `for_nodes` gives it that; the other arguments are those of `DbtOperator`.
+    The task is green only if dbt's
     own result for every node says so. The log ends with a table of the nodes, and XCom has it under `nodes`, whether
     the task succeeds or fails: `unique_id`, `status`, `seconds`, `failures`, `message`, and `earlier` where an earlier
     try has done it.
 
     A retry runs only what is not done, where Airflow has a task state store (3.3 and later); else all. A task that
-    somebody clears runs all: what it reads may have changed.
+    somebody clears runs all: what it reads may have changed. Raises `UsageError` for another verb.
     """
+
+    usual_verb = "build"
+
+    def __init__(self, *, task_id: str, invocation: DbtInvocation, **base: Any) -> None:
+        if invocation.verb != "build":
+            raise UsageError(f"DbtBuildOperator runs `dbt build`, not `dbt {invocation.verb}`: that is DbtOperator's.")
+        super().__init__(task_id=task_id, invocation=invocation, **base)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Build what is not done, and say how each node ended."""
@@ -74,8 +84,9 @@ class DbtBuildOperator(DbtOperator):
         store = context.get("task_state_store")
         if store is None:
             return
-        # Done as a whole, nothing is kept: what comes after may still fail the task, and then it is built again.
-        done = [] if found.ok else [row for row in rows if _is_good(row)]
+        # Where the rest is done, what this try did is not kept: what comes after may still fail the task, and then that
+        # part is done again, or found where it was done (a server knows it by the number of the try).
+        done = [row for row in rows if (row.get("earlier") if found.ok else _is_good(row))]
         try:
             store.set(DONE, {"max_tries": context["ti"].max_tries, "rows": done})
         except AirflowRuntimeError as fault:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
@@ -12,11 +12,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.airflow.task_result import task_result
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.here import Here
 from dbt_af_k8s.dbt.logs import LogLine
 from dbt_af_k8s.dbt.place import Place, PlaceError, PlaceRefusesError
-from dbt_af_k8s.dbt.results import NodeResult, Verdict
+from dbt_af_k8s.dbt.results import Verdict
 from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
@@ -24,11 +25,6 @@ from dbt_af_k8s.pods.dbt_values import DbtPod
 from dbt_af_k8s.schedule.values import Interval
 
 Answer = TypeVar("Answer")
-
-#: Longest `message` in the task's XCom, in letters.
-_LONGEST_MESSAGE = 1000
-#: The status of several nodes together is the first of these that one of them has.
-_STATUS_ORDER = ("warn", "no-op", "pass", "success")
 
 
 class DbtFailedError(AirflowFailException, DbtAfK8sError):
@@ -57,6 +53,8 @@ class DbtOperator(BaseOperator):
     #: Shown in Airflow under "Rendered Templates": what this task runs, and for which interval.
     template_fields = ("command",)
     ui_color = "#ffe4d6"
+    #: The verb of `for_nodes` where none is given.
+    usual_verb: ClassVar[str] = "run"
 
     def __init__(
         self,
@@ -97,14 +95,14 @@ class DbtOperator(BaseOperator):
         task_id: str,
         project_dir: str | Path,
         nodes: str | Sequence[str],
-        verb: str = "run",
+        verb: str | None = None,
         target: str | None = None,
         profiles_dir: str | Path | None = None,
         executable: str | None = None,
         env: Mapping[str, str] | None = None,
         microbatch: bool = False,
         **base: Any,
-    ) -> "DbtOperator":
+    ) -> Self:
         """The operator for a hand-written DAG.
 
         `nodes` are unique_ids as dbt shows them (`model.shop.orders`; `dbt ls --output json` lists them), one for the
@@ -116,7 +114,7 @@ class DbtOperator(BaseOperator):
         """
         unique_ids = (nodes,) if isinstance(nodes, str) else tuple(nodes)
         invocation = DbtInvocation(
-            verb=verb,
+            verb=verb or cls.usual_verb,
             nodes=tuple(node_by_id(unique_id) for unique_id in unique_ids),
             target=target,
             microbatch=microbatch,
@@ -186,7 +184,7 @@ class DbtOperator(BaseOperator):
             from dbt_af_k8s.airflow.dbt_pod import place_in_pod
 
             return place_in_pod(self, invocation, context, self._resumed)
-        on_artifacts = self._send if self.artifacts else None
+        on_artifacts = self.hand_over if self.artifacts else None
         return Here(invocation, self.project, environment=os.environ, on_artifacts=on_artifacts)
 
     @property
@@ -216,16 +214,17 @@ class DbtOperator(BaseOperator):
         self.log.info("%s", found.summary)
         if self._not_sent is not None:
             raise DbtRetryError(f"dbt did well, but its artefacts were not sent: {self._not_sent}")
-        return _xcom(found, with_nodes=with_nodes)
+        return task_result(found, with_nodes=with_nodes)
 
     def on_kill(self) -> None:
         """End dbt and all that it started."""
         if self._run is not None:
             self._run.stop()
 
-    def _send(self, folder: Path) -> None:
+    def hand_over(self, folder: Path, trouble: str | None = None) -> None:
+        """Send the artefacts in a folder to whom they are for; `trouble` is why they are not there."""
         if self.artifacts is not None:
-            self._not_sent = self.artifacts.send(folder, self.log)
+            self._not_sent = self.artifacts.send(folder, self.log, trouble)
 
     def interval(self, context: Mapping[str, Any]) -> Interval:
         """The interval that this task is about. `UsageError` where the form holds something that is none."""
@@ -269,24 +268,6 @@ def command_text(invocation: DbtInvocation) -> str:
 def span_text(interval: Interval) -> str:
     """An interval, for a person."""
     return f"from {interval.start.isoformat()} to {interval.end.isoformat()}"
-
-
-def _xcom(found: Verdict, *, with_nodes: bool) -> dict[str, Any]:
-    statuses = {result.status for result in found.results}
-    rows = [result.rows for result in found.results if result.rows is not None]
-    told: dict[str, Any] = {
-        "status": next((status for status in _STATUS_ORDER if status in statuses), "success"),
-        "rows": sum(rows) if rows else None,
-        "seconds": round(sum(result.seconds for result in found.results), 3),
-        "message": found.summary[:_LONGEST_MESSAGE],
-    }
-    if with_nodes:
-        told["nodes"] = [_node(result) for result in found.results]
-    return told
-
-
-def _node(result: NodeResult) -> dict[str, Any]:
-    return {"unique_id": result.unique_id, "status": result.status, "failures": result.failures}
 
 
 def project_at(project_dir: str | Path, profiles_dir: str | Path | None) -> DbtProject:

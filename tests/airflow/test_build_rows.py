@@ -7,9 +7,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from dbt_af_k8s.airflow.build import DONE, NODES, DbtBuildOperator, rows_of, table_lines
+from dbt_af_k8s.airflow import DbtBuildOperator
+from dbt_af_k8s.airflow.build import DONE, NODES, rows_of, table_lines
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
 from dbt_af_k8s.dbt.results import NodeResult, Verdict
+from dbt_af_k8s.errors import UsageError
 
 pytestmark = pytest.mark.airflow
 
@@ -49,7 +51,7 @@ class Task:
     """A fused task whose dbt answers as told."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, store: Store | None) -> None:
-        self.operator = DbtBuildOperator.for_nodes(task_id="b", project_dir="/shop", nodes=(A, B, T), verb="build")
+        self.operator = DbtBuildOperator.for_nodes(task_id="b", project_dir="/shop", nodes=(A, B, T))
         self.store = store
         self.pushed: dict[str, Any] = {}
         self.asked: list[set[str]] = []
@@ -113,6 +115,22 @@ def test_a_task_that_was_green_runs_all_again(monkeypatch: pytest.MonkeyPatch) -
     assert task.store[DONE]["rows"] == []
     task.run(REST, 2)
     assert task.asked == [{A, B, T}, {A, B, T}]
+
+
+def test_a_task_whose_retry_was_green_does_that_part_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server still has what the retry did, and takes no other part for it."""
+    task = Task(monkeypatch, Store())
+    with pytest.raises(DbtRetryError):
+        task.run(HALF, 1)
+    task.run(REST, 2)
+    task.run(REST, 3)
+    assert task.asked == [{A, B, T}, {B, T}, {B, T}]
+
+
+def test_another_verb_is_refused() -> None:
+    assert DbtBuildOperator.for_nodes(task_id="b", project_dir="/shop", nodes=(A, T)).invocation.verb == "build"
+    with pytest.raises(UsageError, match="not `dbt run`"):
+        DbtBuildOperator.for_nodes(task_id="b", project_dir="/shop", nodes=A, verb="run")
 
 
 @pytest.mark.parametrize("broken", [False, True])

@@ -1,6 +1,7 @@
 """What the plan says: domains, DAG ids, tasks, edges, waits, tests, left out."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from building import PROFILE, build_of, inputs_of, model, plan_of, project, seed, snapshot, source, tasks_of, test
@@ -419,6 +420,16 @@ def test_variables_that_cannot_reach_a_server_are_told() -> None:
     plan = plan_of(model("a", meta={"env": {"LEVEL": 3}}), settings={"runners": {"*": "dbt_api"}})
     assert codes(plan) == ["env-not-sent"]
     assert plan.dag("sales__daily").is_broken
+
+
+@pytest.mark.parametrize(
+    ("runner", "required", "found"), [(POD, True, True), (POD, False, False), ("dbt_api", True, False)]
+)
+def test_artefacts_that_must_be_sent_and_stay_in_a_pod_are_told(runner: Any, required: bool, found: bool) -> None:
+    monte_carlo = {"artifacts": True, "required": required}
+    plan = plan_of(model("a"), settings={"runners": {"*": runner}, "integrations": {"monte_carlo": monte_carlo}})
+    assert ("artifacts-not-sent" in codes(plan)) is found
+    assert plan.dag("sales__daily").is_broken is found
 
 
 def test_a_runner_of_a_node_that_runs_no_dbt_is_told() -> None:

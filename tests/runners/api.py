@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from runners.bench import Bench
+from runners.bench import Bench, Task
 from server_process import ServerProcess, serving
 
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
@@ -32,6 +32,10 @@ class ApiBench(Bench):
     def at_work(self) -> int:
         found = self.server.get("/invocations").json["invocations"]
         return sum(each["state"] == "STARTED" for each in found)
+
+    def started_from_slices(self, task: Task) -> bool:
+        (run,) = self.server.get("/runs?limit=1").json["runs"]
+        return bool(run["start"] == "slice")
 
 
 def connection(port: int, **more: object) -> dict[str, str]:

@@ -35,6 +35,7 @@ FILES = {
     "models/broken.sql": "select {{ no_such_macro() }}",
     "models/syntax.sql": "selec 1",
     "models/flaky.sql": "select * from not_there_yet",
+    "models/after_flaky.sql": "select * from {{ ref('flaky') }}",
     "models/endless.sql": "select max(range % 7) as n from range(100000000000000) where range >= 0",
     "tests/id_is_there.sql": "select id from {{ ref('orders') }} where id is null",
     "tests/warns.sql": "{{ config(severity='warn') }} select id from {{ ref('orders') }} where id > 1",
@@ -87,6 +88,13 @@ class Kept:
         return "\n".join(line for _, line in self.lines)
 
 
+class KeptState(dict[str, Any]):
+    """Airflow's task state store, which lasts from one try to the next."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
 @dataclass
 class Task:
     """One task instance: an operator, its tries, and what it logged."""
@@ -98,6 +106,7 @@ class Task:
     max_tries: int = 2
     log: Kept = field(default_factory=Kept)
     pushed: dict[str, Any] = field(default_factory=dict)
+    state: KeptState = field(default_factory=KeptState)
     #: What Airflow stored while the task was deferred.
     stored: list[Any] = field(default_factory=list)
 
@@ -122,7 +131,8 @@ class Task:
             run_after=DAY + timedelta(days=1),
         )
         dag = SimpleNamespace(dag_id="shop")
-        return {"ti": instance, "dag_run": run, "params": {}, "run_id": self.run_id, "dag": dag}
+        context = {"ti": instance, "dag_run": run, "params": {}, "run_id": self.run_id, "dag": dag}
+        return {**context, "task_state_store": self.state}
 
     def run(self) -> Any:
         """One try, as Airflow's worker and triggerer run it."""
@@ -227,6 +237,10 @@ class Bench(ABC):
         )
         self.count += 1
         return Task(operator, self, f"scheduled__{self.name}_{self.count}", log=log)
+
+    def started_from_slices(self, task: Task) -> bool:
+        """Whether dbt was spared the project in the last try."""
+        return "No slice" not in task.log.text
 
     def dbt_project(self) -> DbtProject:
         """The project, as the operator takes it."""

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from runners.api import ApiBench, serving_project
+from runners.api import ApiBench, connection, serving_project
 from runners.bench import Bench, write_project
 from runners.local import LocalBench
+from runners.odd_server import OddServer, odd_server
 from runners.pod import PodBench
 
 if TYPE_CHECKING:
@@ -46,3 +47,17 @@ def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Be
     monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.1)
     found: Bench = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
+    from dbt_af_k8s.airflow import api_client, api_place, api_trigger
+
+    monkeypatch.setattr(api_client, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(api_place, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
+    monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.02)
+    with odd_server() as server:
+        for name, value in connection(server.port).items():
+            monkeypatch.setenv(name, value)
+        yield server

@@ -50,6 +50,10 @@ class OddServer:
     #: Whether what is not known is answered with 404.
     has_404: bool = False
     only_old_abort: bool = False
+    #: Files of dbt's that it keeps of each invocation; None: it keeps none, and has no address for them.
+    artifacts: dict[str, bytes] | None = None
+    #: Statuses of the next answers about them.
+    artifact_faults: list[int] = field(default_factory=list)
     port: int = 0
 
     def put(self, name: str, state: str, log: str = GOOD_LOG) -> None:
@@ -81,6 +85,9 @@ def _handler(odd: OddServer) -> type[BaseHTTPRequestHandler]:
             if self._is_faulty():
                 return
             odd.headers.append(dict(self.headers))
+            if self.path.startswith("/runs/"):
+                self._artifact(self.path.partition("/artifacts")[2].strip("/"))
+                return
             answer = odd.look(self.path.partition("?")[0].rsplit("/", 1)[1])
             self._answer(404 if answer is None else 200, answer or {"detail": "no such thing"})
 
@@ -102,6 +109,16 @@ def _handler(odd: OddServer) -> type[BaseHTTPRequestHandler]:
                 self.connection.close()
                 return
             self._answer(202, {"task_id": name, "log_path": "/x"})
+
+        def _artifact(self, file: str) -> None:
+            if odd.artifact_faults:
+                self._answer(odd.artifact_faults.pop(0), {"message": "later"})
+            elif odd.artifacts is None or (file and file not in odd.artifacts):
+                self._answer(404, {"detail": "no such thing"})
+            elif file:
+                self._answer(200, json.loads(odd.artifacts[file]))
+            else:
+                self._answer(200, {"artifacts": [{"name": name} for name in odd.artifacts]})
 
         def _abort(self) -> None:
             if odd.only_old_abort and self.path.startswith("/invocations/"):

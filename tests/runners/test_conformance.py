@@ -3,13 +3,18 @@
 import json
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from monte_carlo_server import monte_carlo_server
 from runners.api import TOKEN
 from runners.bench import DAY, SECRET, Bench, retried, selection
 
+from dbt_af_k8s.airflow import DbtBuildOperator
+from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
 from dbt_af_k8s.dbt.values import DbtInvocation, node_by_id
+from dbt_af_k8s.plan.values import ArtifactsPlan
 
 pytestmark = [pytest.mark.airflow, pytest.mark.dbt, pytest.mark.slow]
 
@@ -104,18 +109,38 @@ def test_letters_of_the_whole_world_arrive(bench: Bench) -> None:
     assert bench.query('select note from main."grün"') == [('Ünï 😀 "x"',)]
 
 
-def test_several_nodes_in_one_process_each_have_a_verdict(bench: Bench) -> None:
-    from dbt_af_k8s.airflow.build import DbtBuildOperator
-
-    nodes = tuple(selection(key) for key in ("model.shop.orders", "test.shop.fails", "test.shop.warns"))
+def test_of_several_nodes_each_has_a_verdict_and_a_retry_runs_only_what_is_not_done(bench: Bench) -> None:
+    bench.query("drop table if exists not_there_yet")
+    models, tests = ("orders", "flaky", "after_flaky"), ("id_is_there", "warns")
+    nodes = tuple(selection(key) for key in (*(f"model.shop.{name}" for name in models), *keys(*tests)))
     task = bench.task_of("several", DbtInvocation("build", nodes), DbtBuildOperator)
-    with pytest.raises(DbtFailedError, match=r"test\.shop\.fails: fail"):
+    with pytest.raises(DbtRetryError, match="not_there_yet does not exist"):
         task.run()
-    assert {row["unique_id"]: row["status"] for row in task.pushed["nodes"]} == {
-        "model.shop.orders": "success",
-        "test.shop.fails": "fail",
-        "test.shop.warns": "warn",
+    assert statuses(task.pushed["nodes"]) == {
+        "orders": "success",
+        "flaky": "error",
+        "after_flaky": "skipped",
+        "id_is_there": "pass",
+        "warns": "warn",
     }
+    assert bench.started_from_slices(task)
+    bench.query("create table not_there_yet as select 1 as id")
+    bench.query("delete from main.orders")
+    task.try_number = 2
+    result = task.run()
+    assert {row["unique_id"].split(".")[2] for row in result["nodes"] if not row.get("earlier")} == {
+        "flaky",
+        "after_flaky",
+    }
+    assert statuses(result["nodes"]) == statuses(task.pushed["nodes"])
+    assert set(statuses(result["nodes"]).values()) == {"success", "pass", "warn"}
+    assert bench.started_from_slices(task)
+    assert bench.query("select count(*) from main.orders") == [(0,)]
+
+
+def statuses(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """By the name of the node."""
+    return {row["unique_id"].split(".")[2]: row["status"] for row in rows}
 
 
 def test_the_age_of_a_source_is_told(bench: Bench) -> None:
@@ -151,3 +176,26 @@ def test_secrets_are_nowhere(bench: Bench) -> None:
     everything = json.dumps([*shown, task.stored, failed.stored], default=repr)
     for secret in (SECRET, TOKEN):
         assert secret not in everything
+
+
+# Of the libraries that pycarlo uses, not of ours.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
+def test_what_dbt_left_on_a_server_is_sent_to_monte_carlo(dbt_api: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole manifest and the results of one invocation: Monte Carlo's package takes no others."""
+    pytest.importorskip("airflow_mcd", reason="needs the extra monte-carlo")
+    plan = ArtifactsPlan("monte_carlo", "shop", {"connection": "mc"}, required=True)
+    with monte_carlo_server() as monte_carlo:
+        connection = {"conn_type": "http", "host": f"{monte_carlo.url}/graphql", "login": "key", "password": "secret"}
+        monkeypatch.setenv("AIRFLOW_CONN_MC", json.dumps(connection))
+        task = dbt_api.task("orders", artifacts=ArtifactSender(plan, job="shop.orders"))
+        assert task.run()["status"] == "success"
+    assert "Monte Carlo has dbt's manifest and results of shop.orders." in task.log.text
+    (event,) = monte_carlo.events
+    assert (event["projectName"], event["jobName"]) == ("shop", "shop.orders")
+    manifest, results = (monte_carlo.uploads[f"{name}.json"] for name in ("manifest", "run_results"))
+    assert {event["invocationId"], manifest["metadata"]["invocation_id"], results["metadata"]["invocation_id"]} == {
+        event["invocationId"]
+    }
+    assert {"model.shop.orders", "model.shop.endless"} <= set(manifest["nodes"])
+    assert [row["unique_id"] for row in results["results"]] == ["model.shop.orders"]

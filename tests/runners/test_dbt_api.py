@@ -1,51 +1,20 @@
 """The runner `dbt_api` and what can go wrong on the way: nothing is lost, and nothing is started twice."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from runners.api import CONNECTION, TOKEN, connection
-from runners.bench import Bench, Task, first_event, selection, until
-from runners.odd_server import GOOD_LOG, OddServer, event, finished, odd_server
+from runners.api import CONNECTION, TOKEN
+from runners.bench import Task, first_event, selection, until
+from runners.odd_bench import OddBench
+from runners.odd_server import GOOD_LOG, OddServer, event, finished
 
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.values import DbtInvocation
 
 pytestmark = pytest.mark.airflow
-
-
-class OddBench(Bench):
-    """Tasks whose dbt runs on the odd server."""
-
-    name = "odd"
-
-    def __init__(self, odd: OddServer) -> None:
-        super().__init__(Path("/nowhere"))
-        self.odd = odd
-
-    def options(self) -> DbtApiOptions:
-        return DbtApiOptions(conn_id=CONNECTION, poke=1, request_timeout=1, patience=3)
-
-    def at_work(self) -> int:
-        return 0
-
-
-@pytest.fixture
-def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
-    from dbt_af_k8s.airflow import api_client, api_place, api_trigger
-
-    monkeypatch.setattr(api_client, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(api_place, "_FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
-    monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.02)
-    with odd_server() as server:
-        for name, value in connection(server.port).items():
-            monkeypatch.setenv(name, value)
-        yield server
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from dbt_af_k8s.config.settings_runners import DBT_API
+from dbt_af_k8s.config.settings_runners import DBT_API, EKS_POD, GKE_POD, KUBERNETES_POD
 from dbt_af_k8s.errors import Issue, error, warning
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.values import REPEATING_KINDS, DagKind, DagPlan, TaskKind, TaskPlan
 from dbt_af_k8s.route.runners import Work, can_do
 
+_PODS = (KUBERNETES_POD, GKE_POD, EKS_POD)
 _WORK_OF_DAG: Mapping[DagKind, Work] = {
     DagKind.BACKFILL: Work.BACKFILL,
     DagKind.MAINTENANCE: Work.MAINTENANCE,
@@ -29,7 +30,7 @@ def runner_faults(inputs: PlanInputs, dags: Sequence[DagPlan]) -> Mapping[str, t
     """By domain: the tasks that would be given to a runner which cannot do them, one error for each DAG and target."""
     found: dict[str, list[Issue]] = {}
     for dag in dags:
-        found.setdefault(dag.domain, []).extend(_lost_env(inputs, dag))
+        found.setdefault(dag.domain, []).extend((*_lost_env(inputs, dag), *_lost_artifacts(inputs, dag)))
         asked: dict[tuple[str, str, Work], list[TaskPlan]] = {}
         for task in dag.tasks:
             work = _work(dag, task)
@@ -67,6 +68,26 @@ def _lost_env(inputs: PlanInputs, dag: DagPlan) -> Iterator[Issue]:
                 node=task.nodes[0],
                 key="env",
             )
+
+
+def _lost_artifacts(inputs: PlanInputs, dag: DagPlan) -> Iterator[Issue]:
+    """Pods, whose artefacts go with them, where the settings say that a task fails whose artefacts are not sent."""
+    integrations = inputs.settings.integrations
+    if integrations.artifacts is None or not integrations.artifacts_required:
+        return
+    asked = (task for task in dag.tasks if task.dbt is not None and task.kind is not TaskKind.FRESHNESS)
+    lost = [task for task in asked if task.runner in _PODS]
+    for runner in sorted({str(task.runner) for task in lost}):
+        tasks = [task for task in lost if task.runner == runner]
+        yield error(
+            "artifacts-not-sent",
+            f"{_told(tasks)} of DAG `{dag.dag_id}` {'run' if len(tasks) > 1 else 'runs'} by runner `{runner}`, where "
+            "dbt's artefacts stay in the pod, and each task would fail without them.",
+            "Set `required` of `integrations.monte_carlo` to false, or give the target another runner.",
+            file=inputs.settings_file,
+            node=next((node for task in tasks for node in task.nodes), None),
+            key="integrations.monte_carlo.required",
+        )
 
 
 def without_selection_dag(inputs: PlanInputs, dags: Sequence[DagPlan]) -> tuple[tuple[DagPlan, ...], tuple[Issue, ...]]:
