@@ -28,12 +28,17 @@ from {{ ref("orders") }}
 """,
     "models/broken/bad.sql": "select * from {{ ref('revenue') }} where no_such_column = 1\n",
     "models/broken/after_bad.sql": "select * from {{ ref('bad') }}\n",
+    "dbt_af_k8s.yml": "granularity: fused\n",
+    "models/cheap/one.sql": "{{ config(materialized='view') }} select 1 as id\n",
+    "models/cheap/two.sql": "{{ config(materialized='view') }} select * from {{ ref('one') }}\n",
+    "models/cheap/three.sql": "{{ config(materialized='view') }} select no_such_column from {{ ref('two') }}\n",
+    "tests/one_is_there.sql": "select * from {{ ref('one') }} where id is null\n",
 }
 
 
 @pytest.fixture(scope="module")
 def project(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A parsed dbt project of three daily domains, the last of which cannot be built."""
+    """A parsed dbt project of four daily domains, two of which cannot be built. Only one has anything to fuse."""
     root = tmp_path_factory.mktemp("run") / "shop"
     for name, text in PROJECT.items():
         path = root / name
@@ -86,6 +91,26 @@ def test_a_task_that_fails_is_shown_with_its_reason(
     assert "after_bad  not run: a task before it failed" in result.stdout
     assert "Not waited for: finance__daily.revenue" in result.stdout
     assert "Traceback" not in result.output
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_of_a_task_of_several_nodes_the_verdict_of_each_is_shown(
+    project: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    result = run("run", "cheap__daily", "--date", "2026-01-12", "--project-dir", str(project))
+    assert result.exit_code == 1
+    assert "1 task failed" in result.stdout
+    told = {words[1]: words[2] for words in map(str.split, result.stdout.splitlines()) if len(words) > 4}
+    assert {name: told.get(name) for name in ("model.shop.one", "model.shop.two", "test.shop.one_is_there")} == {
+        "model.shop.one": "success",
+        "model.shop.two": "success",
+        "test.shop.one_is_there": "pass",
+    }
+    assert told["model.shop.three"] == "error"
+    assert "no_such_column" in result.stdout
 
 
 @pytest.mark.airflow

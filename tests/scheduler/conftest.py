@@ -15,7 +15,7 @@ from scheduler.session import airflow_session, throw_away
 HERE = Path(__file__).parent
 #: The file that a user of the library writes.
 ONE_LINE = 'from dbt_af_k8s.airflow import dbt_dags; globals().update(dbt_dags("../{project}"))\n'
-PROJECTS = ("two_domains", "alarms")
+PROJECTS = ("two_domains", "alarms", "fused")
 #: States of a wait that has begun and is not over, in each of its three ways.
 WAITS = ("deferred", "up_for_reschedule", "running")
 

@@ -78,6 +78,11 @@ class AirflowRest:
         said = [[line["event"], *[each["exc_value"] for each in line.get("error_detail") or []]] for line in lines]
         return "\n".join(text for texts in said for text in texts)
 
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str) -> Any:
+        """What a task instance left under a key."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self._call("GET", path)["value"]
+
     def rendered(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """The rendered fields of a task instance."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"
