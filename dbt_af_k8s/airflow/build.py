@@ -3,7 +3,10 @@
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
+from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
@@ -21,6 +24,18 @@ _HEADINGS = ("node", "status", "seconds", "message")
 Row = dict[str, Any]
 
 
+class NodesLink(BaseOperatorLink):
+    """A button of the task in Airflow's web interface: the rows of its nodes, in XCom."""
+
+    name = "Nodes"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The address of the task instance's XCom; `ti_key` tells which one."""
+        run_id = quote(ti_key.run_id, safe="")
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        return f"{base}/dags/{ti_key.dag_id}/runs/{run_id}/tasks/{ti_key.task_id}/xcom"
+
+
 class DbtBuildOperator(DbtOperator):
     """Runs several nodes and their tests in one dbt process, in dbt's order: a failed test holds back what follows.
 
@@ -35,6 +50,7 @@ class DbtBuildOperator(DbtOperator):
     """
 
     usual_verb = "build"
+    operator_extra_links = (NodesLink(),)
 
     def __init__(self, *, task_id: str, invocation: DbtInvocation, **base: Any) -> None:
         if invocation.verb != "build":

@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from dbt_af_k8s.airflow import DbtBuildOperator
-from dbt_af_k8s.airflow.build import DONE, NODES, rows_of, table_lines
+from dbt_af_k8s.airflow.build import DONE, NODES, NodesLink, rows_of, table_lines
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
 from dbt_af_k8s.dbt.results import NodeResult, Verdict
 from dbt_af_k8s.errors import UsageError
@@ -125,6 +125,15 @@ def test_a_task_whose_retry_was_green_does_that_part_again(monkeypatch: pytest.M
     task.run(REST, 2)
     task.run(REST, 3)
     assert task.asked == [{A, B, T}, {B, T}, {B, T}]
+
+
+def test_a_link_leads_to_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/here/")
+    key = SimpleNamespace(dag_id="shop__daily", run_id="scheduled__2026-03-01T00:00:00+00:00", task_id="b")
+    assert NodesLink().get_link(Task(monkeypatch, None).operator, ti_key=key) == (
+        "https://airflow.example.com/here/dags/shop__daily/runs/"
+        "scheduled__2026-03-01T00%3A00%3A00%2B00%3A00/tasks/b/xcom"
+    )
 
 
 def test_another_verb_is_refused() -> None:

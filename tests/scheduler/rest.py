@@ -83,6 +83,11 @@ class AirflowRest:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/xcomEntries/{key}"
         return self._call("GET", path)["value"]
 
+    def links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """The links of a task instance, by name."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/links"
+        return dict(self._call("GET", path)["extra_links"])
+
     def rendered(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """The rendered fields of a task instance."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}"

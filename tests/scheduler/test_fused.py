@@ -56,5 +56,7 @@ def test_one_red_node_leaves_the_verdicts_of_the_others(ended: Lab) -> None:
     task = ended.task(DAG, "after_bad")
     assert task
     assert "dbt left out what is downstream of a failure: model.fused.after_bad" in ended.log(task)
+    links = ended.rest.links(DAG, task["dag_run_id"], "after_bad")
+    assert links["Nodes"].startswith(ended.rest.address[0])
     with duckdb.connect(ended.session.home / "fused" / "fused.duckdb", read_only=True) as database:
         assert database.execute("select id from good").fetchall() == [(1,)]
