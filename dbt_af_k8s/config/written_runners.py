@@ -169,6 +169,6 @@ RunnerConfig = Annotated[_ByType, BeforeValidator(_from_name), _NameAlone]
 NodeRunnerConfig = Annotated[_OfNodeByType, BeforeValidator(_from_name), _NameAlone]
 
 
-def given_options(written: NodeRunnerConfig) -> dict[str, Any]:
+def given_options(written: RunnerConfig | NodeRunnerConfig) -> dict[str, Any]:
     """The options that were written, by name, as `settings_runners` has them."""
     return {name: getattr(written, name) for name in sorted(written.model_fields_set - {"type"})}
