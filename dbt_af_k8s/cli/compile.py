@@ -77,10 +77,10 @@ def compile_plan(
         for line in _slices_as_lines(done.made_slices):
             console().print(safe(line))
     if done.folder is None:
-        console(stderr=True).print(
-            "[error]Not written:[/] the manifest's folder cannot be written to. "
-            f"Name a cache folder with {CACHE_VARIABLE}."
-        )
+        screen = console(stderr=True)
+        for told in done.unwritten:
+            screen.print(f"[error]Not written:[/] {safe(told)}.", soft_wrap=True)
+        screen.print(f"Make room or give the rights there, or name another folder with {CACHE_VARIABLE}.")
         raise typer.Exit(1)
 
 

@@ -10,6 +10,7 @@ import typer
 from dbt_af_k8s.cli.dags import dag_named
 from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
 from dbt_af_k8s.cli.terminal import console, safe, write_text
+from dbt_af_k8s.cli.whole_file import write_whole
 from dbt_af_k8s.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ def graph(
         return
     if output.is_dir():
         raise UsageError(f"{output} is a folder; name a file in it.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_whole(output, text)
     console(stderr=True).print(f"[fine]✓[/] Wrote {safe(str(output))}")
 
 

@@ -10,6 +10,7 @@ import typer
 from dbt_af_k8s.cli.init_files import EXAMPLE, MEANINGS, dag_file, settings_file
 from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson
 from dbt_af_k8s.cli.terminal import console, safe, write_json
+from dbt_af_k8s.cli.whole_file import write_new
 from dbt_af_k8s.config.settings_runners import DBT_API as _DBT_API
 from dbt_af_k8s.config.settings_runners import LOCAL as _LOCAL
 from dbt_af_k8s.config.wording import choose_from
@@ -56,7 +57,7 @@ def init(
     files[dags / "dbt_dags.py"] = dag_file(_way(dags, root))
     if (root / "dbt_af_k8s.yaml").exists():
         del files[root / "dbt_af_k8s.yml"]
-    written = [path for path, text in files.items() if _write(path, text)]
+    written = [path for path, text in files.items() if write_new(path, text)]
     left = [path for path in files if path not in written]
     if example and has_project:
         left.append(root / "dbt_project.yml")
@@ -93,17 +94,6 @@ def _way(dags: Path, root: Path) -> str:
     if dags.is_relative_to(root):
         return PurePosixPath(*[".."] * len(dags.relative_to(root).parts)).as_posix()
     return root.as_posix()
-
-
-def _write(path: Path, text: str) -> bool:
-    """Write a file that is not there yet. Says whether it did; `x` makes sure that nothing is overwritten."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        return False
-    return True
 
 
 def _names(paths: list[Path]) -> list[str]:

@@ -13,6 +13,7 @@ import typer
 
 from dbt_af_k8s.cli.options import HERE, ConfigFile, Format, ManifestFile, ProfilesDir, ProjectDir, Target, Where
 from dbt_af_k8s.cli.terminal import console, counted, safe, table, write_json
+from dbt_af_k8s.cli.whole_file import write_whole
 from dbt_af_k8s.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def pools(
     if output is not None:
         if output.is_dir():
             raise UsageError(f"{output} is a folder; name a file in it.")
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(_text(wanted), encoding="utf-8")
+        write_whole(output, _text(wanted))
         screen.print(f"[fine]✓[/] Wrote {safe(str(output))}")
     if apply_now and wanted:
         _apply(wanted)

@@ -10,6 +10,7 @@ import typer
 
 from dbt_af_k8s.cli.options import HERE, ProjectDir
 from dbt_af_k8s.cli.terminal import console, counted, print_issues, safe, table, write_json
+from dbt_af_k8s.cli.whole_file import write_whole
 from dbt_af_k8s.errors import UsageError
 
 #: So many of the slowest nodes are shown.
@@ -50,10 +51,7 @@ def times(
         print_issues(before.issues, stderr=True)
     together: Mapping[str, float] = {**before.seconds, **recorded}
     path = run_times_file(root)
-    try:
-        path.write_text(run_times_text(together), encoding="utf-8")
-    except OSError as reason:
-        raise UsageError(f"{path} cannot be written: {reason.strerror or reason}.") from None
+    write_whole(path, run_times_text(together))
     if output_format is Format.JSON:
         write_json({"version": 1, "file": str(path), "nodes": {key: round(recorded[key], 3) for key in recorded}})
         return
@@ -84,6 +82,10 @@ def _times(file: Path) -> Mapping[str, float]:
 
     try:
         document: Any = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no {file}. dbt writes it when it has run: `dbt build`, say. Or name another file or folder."
+        ) from None
     except OSError as reason:
         raise UsageError(f"{file} cannot be read: {(reason.strerror or str(reason)).lower()}.") from None
     except (ValueError, RecursionError):

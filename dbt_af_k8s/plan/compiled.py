@@ -138,11 +138,18 @@ def index_from_text(text: str) -> Index | None:
             files=tuple(FileStamp(**entry) for entry in data["files"]),
             env=dict(data["env"]),
             dags=tuple(DagFile(**entry) for entry in data["dags"]),
-            slices=data.get("slices"),
-            target_slices=dict(data.get("target_slices") or {}),
+            slices=None if data.get("slices") is None else _file_name(data["slices"]),
+            target_slices={target: _file_name(name) for target, name in dict(data.get("target_slices") or {}).items()},
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _file_name(name: Any) -> str:
+    """The name of a file in the folder. Raises ValueError for anything else."""
+    if not isinstance(name, str) or not name or "/" in name or "\0" in name:
+        raise ValueError("no name of a file")
+    return name
 
 
 class RecordingEnvironment(Mapping[str, str]):

@@ -55,6 +55,8 @@ class Compiled:
     target_slices: tuple[tuple[str, Path], ...] = ()
     #: What was found when the slices were made; None where they were not made now.
     made_slices: "PlanSlices | None" = None
+    #: Where `folder` is None: each folder that was tried, with the system's reason.
+    unwritten: tuple[str, ...] = ()
 
 
 #: Lets dbt write the manifest of a target: (target, dbt program or None, the manifest's file) -> why it could not.
@@ -99,13 +101,15 @@ def compile_project(
         ProjectError: as `plan_for_airflow`.
 
     """
+    unwritten = []
     for folder in _folders(request, env):
         try:
             with _locked(folder):
                 return _compile_into(folder, request, env, because, only, parse)
-        except OSError:
-            continue
-    return Compiled(_only(_plan(request, env)[0], only), None, f"{because}; no folder can be written to")
+        except OSError as reason:
+            unwritten.append(f"{folder}: {(reason.strerror or str(reason)).lower()}")
+    dags = _only(_plan(request, env)[0], only)
+    return Compiled(dags, None, f"{because}; no folder can be written to", unwritten=tuple(unwritten))
 
 
 def _compile_into(

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+from full_disk import disk_with_room_for_files_of
 from shop_on_disk import Shop
 
 from dbt_af_k8s.plan.request import PlanRequest
@@ -30,6 +32,19 @@ def test_a_folder_that_cannot_be_written_to(shop: Shop) -> None:
     result = shop.run("compile")
     assert result.exit_code == 1
     assert "DBT_AF_K8S_CACHE_DIR" in result.stderr
+    assert "Not written: " in result.stderr
+    assert ": not a directory." in result.stderr
+
+
+@pytest.mark.parametrize("room", [0, 8192])
+def test_a_full_disk_leaves_no_plan_by_halves(shop: Shop, room: int) -> None:
+    """Not even one without slices: it would count as fresh when there is room again."""
+    with disk_with_room_for_files_of(room):
+        result = shop.run("compile")
+    assert result.exit_code == 1
+    assert f"Not written: {shop.root / 'target' / 'dbt_af_k8s' / 'plan'}" in result.stderr
+    assert [file.name for file in shop.root.glob("target/dbt_af_k8s/plan/*/*")] == ["lock"]
+    assert shop.run("compile").exit_code == 0
 
 
 def test_a_project_that_cannot_be_planned(shop: Shop) -> None:

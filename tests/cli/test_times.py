@@ -51,7 +51,10 @@ def test_the_plan_reads_what_was_recorded(shop: Shop, tmp_path: Path) -> None:
 def test_what_is_no_result_of_dbt_is_told(shop: Shop, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")
-    for given, told in ((wrong, "is no run_results.json of dbt"), (tmp_path / "gone.json", "cannot be read")):
+    for given, told in (
+        (wrong, "is no run_results.json of dbt"),
+        (tmp_path / "gone.json", "dbt writes it when it has run"),
+    ):
         result = shop.run("times", str(given))
         # A long path may push the words to the next line.
         assert (result.exit_code, told in " ".join(result.stderr.split())) == (2, True)

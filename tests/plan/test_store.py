@@ -159,7 +159,9 @@ def test_a_config_with_things_to_call_has_one_plan(shop: Path) -> None:
         assert load_dags(PlanRequest(shop, config=config), {}).because == because
 
 
-@pytest.mark.parametrize("damage", ["truncated", "other bytes", "gone", "index broken", "index of another form"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "other bytes", "gone", "index broken", "index of another form", "slices of another kind"]
+)
 def test_damage_is_noticed_and_mended(shop: Path, damage: str) -> None:
     request = PlanRequest(shop)
     expected = load_dags(request, {}).dags
@@ -173,6 +175,9 @@ def test_damage_is_noticed_and_mended(shop: Path, damage: str) -> None:
         file.unlink()
     elif damage == "index broken":
         (folder / "index.json").write_text('{"format": 1, "plan"')
+    elif damage == "slices of another kind":
+        index = json.loads((folder / "index.json").read_text())
+        (folder / "index.json").write_text(json.dumps({**index, "slices": 5}))
     else:
         (folder / "index.json").write_text('{"format": 999, "plan": 1}')
     found = load_dags(request, {})

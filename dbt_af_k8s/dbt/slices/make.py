@@ -68,6 +68,8 @@ def make_slices(data: bytes, project_dir: Path, folder: Path) -> SliceSummary:
     """
     try:
         return _Maker(data, project_dir).write(folder)
+    except sqlite3.OperationalError as reason:  # a full disk, say
+        raise OSError(f"{folder}: {reason}") from None
     except (msgspec.MsgspecError, KeyError, sqlite3.Error) as reason:
         raise UnsliceableError(f"the manifest is not as dbt {', '.join(KNOWN_DBT)} writes it: {reason}") from None
 
