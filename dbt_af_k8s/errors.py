@@ -1,6 +1,7 @@
 """One error tree, and `Issue`: a problem told as where, what, and how to mend it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -122,6 +123,15 @@ class ProjectError(DbtAfK8sError):
 
 class UsageError(DbtAfK8sError):
     """A call or a command line that asks for what cannot be: unknown DAG, unknown node, bad date."""
+
+
+@contextmanager
+def gathered(problems: list[str]) -> Iterator[None]:
+    """Take the text of a `UsageError` down and go on, so that several are told together."""
+    try:
+        yield
+    except UsageError as reason:
+        problems.append(str(reason))
 
 
 class FormError(UsageError):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,8 @@ def serve(
         str | None, typer.Option("--host", help="Instead of the settings' `host`.", metavar="ADDRESS")
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", help="Instead of the settings' `port`.", metavar="NUMBER")
+        int | None,
+        typer.Option("--port", help="Instead of the settings' `port`.", metavar="NUMBER", min=0, max=65535),
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Let everybody in. Only on a loopback address.")] = False,
     new_token: Annotated[
@@ -42,8 +44,13 @@ def serve(
     """
     from dbt_af_k8s.server.secrets_hashed import new_token as made_token
     from dbt_af_k8s.server.secrets_hashed import password_hash, token_hash
+    from dbt_af_k8s.server.settings import NAME_PATTERN
 
     if new_token is not None:
+        if not re.fullmatch(NAME_PATTERN, new_token):
+            raise UsageError(
+                "--new-token takes a name of letters, digits, `_`, `-` and `.`: it stands in the settings."
+            )
         token = made_token()
         line = f"{{name: {new_token}, sha256: {token_hash(token)}, scopes: [read, run]}}"
         write_text(f"{token}\n\nThe server keeps its hash alone, under `auth.tokens`:\n\n- {line}\n")
@@ -57,6 +64,8 @@ def serve(
     from dbt_af_k8s.server.read_settings import read_server_config
     from dbt_af_k8s.server.serve import serve as serve_now
 
+    if host == "":
+        raise UsageError("--host is empty, and that would be every address of this machine. Write 0.0.0.0 for that.")
     read = read_server_config(config)
     changed = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
     serve_now(read.model_copy(update=changed), config.absolute().parent, os.environ, no_auth=no_auth)

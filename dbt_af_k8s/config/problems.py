@@ -99,6 +99,9 @@ def _finding(found: ErrorDetails, schema: Mapping[str, Any]) -> Finding:
             names = _expected(context)
             fix = choose_from(value, names) if isinstance(value, str) else f"Use one of {listed(names)}."
             return Finding(path, "wrong", f"{name} knows nothing like {shown(value)}.", fix)
+        case "string_pattern_mismatch":
+            message = f"{name} must be like {context['pattern']}, found {shown(value)}."
+            return Finding(path, "wrong", message, "Use the letters that this pattern allows.")
         case "string_too_short" | "too_short":
             return Finding(path, "wrong", f"{name} is empty.", "Give it a value, or remove the key.")
         case _ if kind in _LEAST:

@@ -14,11 +14,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dbt_af_k8s.config.problems import findings
 from dbt_af_k8s.config.yaml_text import load_yaml
-from dbt_af_k8s.errors import ProjectError, UsageError
+from dbt_af_k8s.errors import ProjectError, UsageError, gathered
 from dbt_af_k8s.server.provider_keys import FetchedKeys, key_of
 from dbt_af_k8s.server.secrets_hashed import is_password, is_token, password_hash
-from dbt_af_k8s.server.settings import AuthSection, JwtSection, TokenSection, UserSection
+from dbt_af_k8s.server.settings import AuthSection, JwtSection, TokenSection, TokensFile, UserSection
 
 LOG = logging.getLogger("dbt_af_k8s.server")
 #: What each scope brings with it.
@@ -57,9 +58,18 @@ class Authenticator:
     def __init__(self, auth: AuthSection, folder: Path, environment: Mapping[str, str]) -> None:
         """`folder` is that of the settings file. Raises `UsageError` where a file or a variable is missing."""
         self._tokens = auth.tokens
-        self._more_tokens = None if auth.tokens_file is None else _WatchedFile(folder / auth.tokens_file, _read_tokens)
         self._users = {user.name: user for user in auth.users}
-        self._jwt = None if auth.jwt is None else JwtReader(auth.jwt, folder, environment)
+        self._more_tokens: _WatchedFile | None = None
+        self._jwt: JwtReader | None = None
+        problems: list[str] = []
+        if auth.tokens_file is not None:
+            with gathered(problems):
+                self._more_tokens = _WatchedFile(folder / auth.tokens_file, _read_tokens)
+        if auth.jwt is not None:
+            with gathered(problems):
+                self._jwt = JwtReader(auth.jwt, folder, environment)
+        if problems:
+            raise UsageError("\n".join(problems))
         # So that an unknown user takes as long as a known one.
         self._nobody = UserSection(name="nobody", password=password_hash(secrets.token_hex()))
         self._pepper = secrets.token_bytes(32)
@@ -153,14 +163,21 @@ class JwtReader:
 
 
 def _read_tokens(data: bytes) -> tuple[TokenSection, ...]:
-    written = load_yaml(data, file="tokens").mapping.get("tokens", [])
-    return tuple(TokenSection.model_validate(token) for token in written)
+    try:
+        return TokensFile.model_validate(load_yaml(data, file="tokens").mapping).tokens
+    except ValidationError as failed:
+        raise ValueError(" ".join(f"{it.message} {it.fix}" for it in findings(failed, TokensFile))) from None
+    except ProjectError as failed:
+        raise ValueError(" ".join(issue.message for issue in failed.issues)) from None
 
 
 def _read_keys(data: bytes) -> Any:
     import jwt
 
-    return jwt.PyJWKSet.from_dict(json.loads(data))
+    try:
+        return jwt.PyJWKSet.from_dict(json.loads(data))
+    except (ValueError, TypeError, AttributeError, RecursionError, jwt.PyJWTError):
+        raise ValueError('It is no JSON with public keys, `{"keys": [...]}`.') from None
 
 
 class _WatchedFile:
@@ -174,8 +191,8 @@ class _WatchedFile:
         self._looked = 0.0
         try:
             self._value = self._fresh()
-        except (OSError, ValueError, TypeError, ValidationError, ProjectError, _jwt_error()) as reason:
-            raise UsageError(f"The file {path} cannot be used: {type(reason).__name__}.") from None
+        except (OSError, ValueError) as reason:
+            raise UsageError(f"The file {path} cannot be used: {_told(reason)}") from None
 
     def value(self) -> Any:
         """What the file says."""
@@ -183,8 +200,8 @@ class _WatchedFile:
             if time.monotonic() - self._looked >= 1:
                 try:
                     self._value = self._fresh()
-                except (OSError, ValueError, TypeError, ValidationError, ProjectError, _jwt_error()) as reason:
-                    LOG.error("file not read again", extra={"file": str(self._path), "reason": type(reason).__name__})
+                except (OSError, ValueError) as reason:
+                    LOG.error("file not read again", extra={"file": str(self._path), "reason": _told(reason)})
             return self._value
 
     def _fresh(self) -> Any:
@@ -198,7 +215,6 @@ class _WatchedFile:
         return value
 
 
-def _jwt_error() -> type[Exception]:
-    import jwt
-
-    return jwt.PyJWTError
+def _told(reason: OSError | ValueError) -> str:
+    """Why a file cannot be used, never with what it holds."""
+    return f"{(reason.strerror or 'unknown').lower()}." if isinstance(reason, OSError) else str(reason)

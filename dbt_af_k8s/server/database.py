@@ -175,6 +175,12 @@ class PostgresDatabase:
             raise UsageError(
                 "psycopg2 is not installed; it comes with the extra `server` and with dbt-postgres."
             ) from None
+        if not _is_clear(address, psycopg2):
+            raise UsageError(
+                "The address of the PostgreSQL database cannot be read. Write "
+                "postgresql://user:password@host:port/database, and in the password %25, %2F, %3A, %3F and %40 for the "
+                "letters % / : ? @."
+            )
         self._psycopg2 = psycopg2
         self._address = address
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
@@ -263,6 +269,17 @@ def _locked(file: Path) -> _Locked:
 
 def _plain(value: Any) -> Any:
     return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _is_clear(address: str, psycopg2: Any) -> bool:
+    """Whether each part of the address is what it seems: else PostgreSQL's messages repeat pieces of the password."""
+    try:
+        parts = psycopg2.extensions.parse_dsn(address)
+    except psycopg2.Error:
+        return False
+    named = f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    ports = parts.get("port", "").split(",")
+    return "@" not in named and "/" not in parts.get("dbname", "") and all(not port or port.isdigit() for port in ports)
 
 
 def _first_line(reason: BaseException) -> str:

@@ -29,6 +29,14 @@ class Project:
     is_fixed: bool = True
 
 
+def check_folders(config: ServerConfig, folder: Path) -> None:
+    """Raises `UsageError` that names every project of the settings without a `dbt_project.yml`."""
+    files = {name: (folder / section.project_dir) / "dbt_project.yml" for name, section in config.projects.items()}
+    missing = [f"Project {name}: there is no {file.resolve()}." for name, file in files.items() if not file.is_file()]
+    if missing:
+        raise UsageError("\n".join(missing))
+
+
 class Projects:
     """All of them, by name. Methods may be called from any thread."""
 

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import FrameType
 
 import uvicorn
 
-from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.errors import UsageError, gathered
 from dbt_af_k8s.server.app import make_app
 from dbt_af_k8s.server.auth import Authenticator
 from dbt_af_k8s.server.callbacks import CallbackSender
@@ -20,7 +21,7 @@ from dbt_af_k8s.server.database import Database, PostgresDatabase, SqliteDatabas
 from dbt_af_k8s.server.json_log import log_as_json
 from dbt_af_k8s.server.metrics import Metrics
 from dbt_af_k8s.server.outputs import Outputs
-from dbt_af_k8s.server.projects import Projects
+from dbt_af_k8s.server.projects import Projects, check_folders
 from dbt_af_k8s.server.service import Service
 from dbt_af_k8s.server.settings import ServerConfig
 from dbt_af_k8s.server.store import Store
@@ -39,7 +40,16 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
     The first signal lets running invocations end within `shutdown_grace`, and is seen in `/readyz`; the second one ends
     them at once.
     """
-    authenticator = _authenticator(config, folder, environment, no_auth=no_auth)
+    problems: list[str] = []
+    authenticator = None
+    with gathered(problems):
+        authenticator = _authenticator(config, folder, environment, no_auth=no_auth)
+    with gathered(problems):
+        check_folders(config, folder)
+    with gathered(problems):
+        _check_certificate(config, folder)
+    if problems:
+        raise UsageError("\n".join(problems))
     database = _database(config, folder, environment)
     listening = _listen(config)
     log_as_json()
@@ -116,6 +126,22 @@ def _authenticator(
             "--no-auth does without, on a loopback address."
         )
     return Authenticator(auth, folder, environment)
+
+
+def _check_certificate(config: ServerConfig, folder: Path) -> None:
+    if config.tls is None:
+        return
+    certificate, key = folder / config.tls.certificate, folder / config.tls.key
+    missing = [f"There is no file {file} of `tls`." for file in (certificate, key) if not file.is_file()]
+    if missing:
+        raise UsageError("\n".join(missing))
+    try:
+        # A key with a password must not make the server ask for it.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError):
+        raise UsageError(
+            f"`tls`: {certificate} and {key} are not a certificate and its key without a password, both as PEM."
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,14 +1,42 @@
 """The server's settings file, as a person writes it: `dbt-af-k8s serve --config server.yml`."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, StringConstraints
+from pydantic import BeforeValidator, Field, StrictInt, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from dbt_af_k8s.config.fields import Count, Duration, Flag, Section, Span, Text, Texts
 from dbt_af_k8s.server.options import DEFAULT_VERBS
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+_HEX = r"^[0-9a-f]{64}$"
+_SCRYPT = r"^scrypt\$"
+
+
+def _hidden(pattern: str, told: str, option: str) -> BeforeValidator:
+    """Text of that form. What stands there instead is not repeated: it may be the secret itself."""
+
+    def judged(value: Any) -> Any:
+        if isinstance(value, str) and re.search(pattern, value):
+            return value
+        words = {"reason": f"must be {told}", "fix": f"`dbt-af-k8s serve {option}` makes it."}
+        raise PydanticCustomError("hash", "{reason}", words)
+
+    return BeforeValidator(judged)
+
+
+TokenHash = Annotated[
+    str,
+    _hidden(_HEX, "the SHA-256 of a token, 64 digits and letters from a to f", "--new-token NAME"),
+    StringConstraints(pattern=_HEX),
+]
+PasswordHash = Annotated[
+    str,
+    _hidden(_SCRYPT, "the hash of a password, which begins with `scrypt$`", "--hash-password"),
+    StringConstraints(pattern=_SCRYPT),
+]
 Port = Annotated[StrictInt, Field(ge=0, le=65535)]
 Scope = Literal["read", "run", "admin"]
 Scopes = tuple[Scope, ...]
@@ -58,7 +86,7 @@ class TokenSection(Section):
     """An API token; `dbt-af-k8s serve --new-token NAME` makes one with its line."""
 
     name: Name = Field(description="Who has it; stands in the log and at its invocations.")
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] = Field(description="Hash of the token, hex.")
+    sha256: TokenHash = Field(description="Hash of the token, hex.")
     scopes: Scopes = Field(default=("read", "run"), description="What it may do.")
 
 
@@ -66,7 +94,7 @@ class UserSection(Section):
     """A user of basic authentication; `dbt-af-k8s serve --hash-password` makes the hash."""
 
     name: Name = Field(description="User name.")
-    password: Annotated[str, StringConstraints(pattern=r"^scrypt\$")] = Field(description="Hash of the password.")
+    password: PasswordHash = Field(description="Hash of the password.")
     scopes: Scopes = Field(default=("read", "run"), description="What the user may do.")
 
 
@@ -89,6 +117,12 @@ class JwtSection(Section):
     scope_prefix: str = Field(
         default="", description="What stands before `read`, `run`, `admin` in the claim `scope` or `scp`."
     )
+
+
+class TokensFile(Section):
+    """What `auth.tokens_file` holds."""
+
+    tokens: tuple[TokenSection, ...] = ()
 
 
 class AuthSection(Section):

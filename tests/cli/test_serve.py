@@ -47,3 +47,17 @@ def test_wrong_settings_end_with_a_message(tmp_path: Path, text: str | None, sai
     assert result.exit_code == 2
     assert said in result.stderr
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--new-token", "a b: {"], "letters, digits"),
+        (["--host", ""], "every address"),
+        (["--port", "70000"], "65535"),
+    ],
+)
+def test_options_that_cannot_be_are_told(options: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, ["serve", *options])
+    assert result.exit_code == 2
+    assert said in result.stderr

@@ -129,6 +129,34 @@ def test_missing_files_and_secrets_stop_the_server(tmp_path: Path) -> None:
     settings = {"issuer": "i", "audience": "a", "secret_variable": "S", "algorithms": ["HS256"]}
     with pytest.raises(UsageError, match="at least 32"):
         authenticator(tmp_path, {"S": "short"}, jwt=settings)
+    with pytest.raises(UsageError, match=r"(?s)tokens\.yml.*at least 32"):
+        authenticator(tmp_path, {"S": "short"}, jwt=settings, tokens_file="tokens.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tokens: [{", "This is not YAML"),
+        ("tokens: [{name: a, sha256: my-own-token}]", "`tokens[0].sha256` must be the SHA-256 of a token"),
+        ("tokens: [{name: a, sha256: 55555}]", "`tokens[0].sha256` must be the SHA-256 of a token"),
+        ("token: []", "Did you mean `tokens`?"),
+        ("tokens: 5", "`tokens` must be a list"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_tokens_is_told_and_no_token(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "tokens.yml").write_text(text)
+    with pytest.raises(UsageError) as told:
+        authenticator(tmp_path, tokens_file="tokens.yml")
+    assert said in str(told.value)
+    assert "my-own-token" not in str(told.value)
+    assert "55555" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"keys": [{"kty": "RSA", "n": "secret"}]}', "[" * 100_000])
+def test_a_file_without_public_keys_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keys.json").write_text(text)
+    with pytest.raises(UsageError, match=r"keys\.json cannot be used: It is no JSON with public keys"):
+        authenticator(tmp_path, jwt={"issuer": "i", "audience": "a", "jwks_file": "keys.json"})
 
 
 def test_basic(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from dbt_af_k8s.errors import ProjectError, UsageError
-from dbt_af_k8s.server.database import SqliteDatabase
+from dbt_af_k8s.server.database import PostgresDatabase, SqliteDatabase
 from dbt_af_k8s.server.projects import Projects
 from dbt_af_k8s.server.read_settings import parse_server_config, read_server_config, server_settings_reference
+from dbt_af_k8s.server.serve import serve
 from dbt_af_k8s.server.settings import ServerConfig
 
 LEAST = {"projects": {"shop": {"project_dir": "shop"}}}
@@ -52,6 +53,56 @@ def test_the_least_there_can_be() -> None:
 )
 def test_what_is_wrong_is_told(written: dict[str, object], said: str) -> None:
     assert said in told(written)
+
+
+@pytest.mark.parametrize("secret", ["hunter2-hunter2", 5551234])
+def test_a_secret_that_stands_in_place_of_its_hash_is_not_repeated(secret: object) -> None:
+    auth = {"tokens": [{"name": "a", "sha256": secret}], "users": [{"name": "a b", "password": secret}]}
+    said = told({"auth": auth})
+    assert "`dbt-af-k8s serve --new-token NAME` makes it" in said
+    assert "`dbt-af-k8s serve --hash-password` makes it" in said
+    assert "`auth.users[0].name` must be like" in said
+    assert str(secret) not in said
+
+
+def test_all_that_stops_the_server_is_told_at_once(tmp_path: Path) -> None:
+    config = ServerConfig.model_validate(
+        {
+            "projects": {"a": {"project_dir": "a"}, "b": {"project_dir": "b"}},
+            "auth": {"tokens_file": "tokens.yml"},
+            "tls": {"certificate": "no.pem", "key": "no.key"},
+        }
+    )
+    with pytest.raises(UsageError) as told_together:
+        serve(config, tmp_path, {}, no_auth=False)
+    said = str(told_together.value)
+    for file in ("tokens.yml", "a/dbt_project.yml", "b/dbt_project.yml", "no.pem", "no.key"):
+        assert f"{tmp_path}/{file}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_certificate_that_is_none_stops_the_server(tmp_path: Path) -> None:
+    for name in ("a.pem", "a.key"):
+        (tmp_path / name).write_text("nonsense")
+    config = ServerConfig.model_validate({**LEAST, "tls": {"certificate": "a.pem", "key": "a.key"}})
+    with pytest.raises(UsageError, match=r"not a certificate and its key"):
+        serve(config, tmp_path, {}, no_auth=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres//u:hunter2@127.0.0.1/x",
+        "postgresql://u:hun/ter2@127.0.0.1/x",
+        "postgresql://u:12/hunter2@127.0.0.1/x",
+        "postgresql://u:p@hunter2@127.0.0.1/x",
+        "postgresql://u:%zzhunter2@127.0.0.1/x",
+    ],
+)
+def test_an_address_that_postgres_reads_otherwise_is_not_repeated(address: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read") as told:
+        PostgresDatabase(address)
+    assert "ter2" not in str(told.value)
 
 
 def test_a_file_that_is_missing_or_says_a_thing_twice(tmp_path: Path) -> None:
