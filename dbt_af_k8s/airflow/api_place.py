@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from dbt_af_k8s.dbt.api import (
     outcome_of,
     request_of,
     unique_lines,
+    with_rows_of,
 )
 from dbt_af_k8s.dbt.freshness import read_ages
 from dbt_af_k8s.dbt.logs import read_line
@@ -141,19 +142,28 @@ class ApiPlace:
         if found.state in (State.INTERNAL_ERROR, State.NOT_FOUND):
             raise InvocationLostError(_lost(found, waiting.name))
         outcome = outcome_of(found, see, is_over_time=is_over_time)
-        sources = self._client.artifact(waiting.name, "sources.json") if outcome.ages else None
+        outcome = self._with_files(waiting.name, outcome)
         if self._on_artifacts is not None:
             with tempfile.TemporaryDirectory(prefix="dbt_target_", ignore_cleanup_errors=True) as folder:
                 self._on_artifacts(Path(folder), fetch_artifacts(self._client, waiting.name, Path(folder)))
         self._client.close()
-        # The log says whether a source is too old, and not how old; our own server keeps the file that does.
-        return outcome if not sources else Outcome(outcome.end, outcome.log, outcome.results, read_ages(sources))
+        return outcome
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Abort the invocation; the server ends dbt and all that it started."""
         self._is_stopped = True
         if self._name is not None:
             self._client.abort(self._name, timeout=grace_seconds)
+
+    def _with_files(self, name: str, outcome: Outcome) -> Outcome:
+        """The outcome with what only dbt's files say, where the server keeps them as our own does."""
+        if outcome.ages and (sources := self._client.artifact(name, "sources.json")):
+            # The log says whether a source is too old, and not how old.
+            outcome = replace(outcome, ages=read_ages(sources))
+        failed = outcome.end.exit_code > 0 and outcome.results is not None
+        if failed and (rows := self._client.artifact(name, "run_results.json")):
+            outcome = with_rows_of(outcome, rows)
+        return outcome
 
     def _begin(self, words: Sequence[str]) -> str:
         name = self._try.name.of_try(self._try.number, self._try.part)

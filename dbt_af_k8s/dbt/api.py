@@ -9,7 +9,7 @@ import json
 import re
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,7 @@ from dbt_af_k8s.dbt.log_rows import LOG_FLAGS, ages_in_log, rows_in_log
 from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
 from dbt_af_k8s.dbt.place import OnLine, Outcome
 from dbt_af_k8s.dbt.process import ProcessEnd
+from dbt_af_k8s.dbt.results import rows_in
 
 #: Letters of a name that is a part of an address, and how long its readable parts are at most.
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
@@ -167,6 +168,16 @@ def outcome_of(invocation: Invocation, see: OnLine, *, is_over_time: bool = Fals
         # A server that keeps no log, or lost it, may still say why.
         digest = digest.seen(LogLine(_ERROR_LEVEL, invocation.exc_message))
     return Outcome(_end_of(invocation, is_over_time), digest, rows_in_log(lines), ages_in_log(lines))
+
+
+def with_rows_of(outcome: Outcome, run_results: bytes) -> Outcome:
+    """The outcome with those rows of a run_results.json besides of which the log has nothing.
+
+    With `fail_fast` dbt 1.11 writes nodes that it did not begin into the file alone, as skipped.
+    """
+    told = {row.unique_id: row for row in outcome.results or ()}
+    more = tuple(row for row in rows_in(run_results) or () if row.unique_id not in told)
+    return replace(outcome, results=(*told.values(), *more)) if more else outcome
 
 
 def _end_of(invocation: Invocation, is_over_time: bool) -> ProcessEnd:

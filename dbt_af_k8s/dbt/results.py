@@ -70,8 +70,16 @@ class Verdict:
 def read_results(target_path: Path) -> tuple[NodeResult, ...] | None:
     """The rows of run_results.json, in dbt's order; None where dbt wrote none, or none that can be read."""
     try:
-        document = json.loads((target_path / "run_results.json").read_bytes())
-    except (OSError, ValueError):
+        return rows_in((target_path / "run_results.json").read_bytes())
+    except OSError:
+        return None
+
+
+def rows_in(run_results: bytes) -> tuple[NodeResult, ...] | None:
+    """The rows of the content of a run_results.json, in dbt's order; None where there are none that can be read."""
+    try:
+        document = json.loads(run_results)
+    except ValueError:
         return None
     rows = document.get("results") if isinstance(document, dict) else None
     if not isinstance(rows, list):

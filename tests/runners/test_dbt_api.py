@@ -1,6 +1,7 @@
 """The runner `dbt_api` and what can go wrong on the way: nothing is lost, and nothing is started twice."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from runners.bench import Task, first_event, selection, until
 from runners.odd_bench import OddBench
 from runners.odd_server import GOOD_LOG, OddServer, event, finished
 
+from dbt_af_k8s.airflow import DbtBuildOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.values import DbtInvocation
@@ -96,6 +98,18 @@ def test_a_log_without_the_result_is_red(task: Task, odd: OddServer) -> None:
     odd.log = event("Note", msg="nothing of use") + "\n"
     with pytest.raises(DbtRetryError, match=r"has no result for model\.shop\.orders"):
         task.run()
+
+
+def test_what_dbt_left_out_by_fail_fast_is_told_as_by_a_local_dbt(odd: OddServer) -> None:
+    """Its log says nothing of nodes that it did not begin; run_results.json does, where the server keeps it."""
+    ids = tuple(f"model.shop.{name}" for name in ("orders", "later"))
+    odd.states, odd.log = ("FAILURE",), finished(ids[0], "error", message="no such table") + "\n"
+    rows = [{"unique_id": ids[0], "status": "warn"}, {"unique_id": ids[1], "status": "skipped"}]
+    odd.artifacts = {"run_results.json": json.dumps({"results": rows}).encode()}
+    task = OddBench(odd).task_of("both", DbtInvocation("build", tuple(map(selection, ids))), DbtBuildOperator)
+    with pytest.raises(DbtRetryError, match=r"no such table\ndbt left out .*: model\.shop\.later$"):
+        task.run()
+    assert [row["status"] for row in task.pushed["nodes"]] == ["error", "skipped"]
 
 
 def test_results_at_level_info_are_enough_for_a_verdict(task: Task, odd: OddServer) -> None:
