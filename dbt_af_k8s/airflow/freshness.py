@@ -33,6 +33,9 @@ from dbt_af_k8s.schedule.values import Interval
 
 #: Rescheduling a sensor more often than this races with the executor and fails the task (seconds).
 _SHORTEST_RESCHEDULE = 60.0
+#: A look may take this long at least (seconds), else as long as the whole wait. Airflow looks at a sensor's timeout
+#: only between two looks, and dbt may wait for a lock, or in the queue of a server.
+_LOOK_SECONDS = 600.0
 
 
 class StaleSourceError(DbtFailedError):
@@ -189,7 +192,12 @@ class DbtFreshnessSensor(BaseSensorOperator):
         skip_outside(interval, self.enable_from, self.disable_from)
         try:
             self._run = self._new_run(context)
-            found = self._run.look(start=interval.start, end=interval.end, on_line=self._tell)
+            found = self._run.look(
+                start=interval.start,
+                end=interval.end,
+                on_line=self._tell,
+                timeout=max(self.timeout, _LOOK_SECONDS),
+            )
         except (UsageError, PlaceRefusesError) as error:
             raise DbtFailedError(str(error)) from None
         except PlaceError as error:

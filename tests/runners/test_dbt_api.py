@@ -14,7 +14,7 @@ from runners.odd_server import GOOD_LOG, OddServer, event, finished
 from dbt_af_k8s.airflow import DbtBuildOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
-from dbt_af_k8s.dbt.values import DbtInvocation
+from dbt_af_k8s.dbt.values import DbtInvocation, node_by_id
 
 pytestmark = pytest.mark.airflow
 
@@ -239,6 +239,18 @@ def test_time_that_runs_out_in_the_triggerer_aborts(odd: OddServer) -> None:
     with pytest.raises(DbtRetryError, match="ran into the time limit"):
         task.run()
     assert odd.aborted == [name_of(task)]
+
+
+def test_a_look_of_a_gate_that_takes_too_long_is_aborted(odd: OddServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dbt_af_k8s.airflow import DbtFreshnessSensor, freshness
+
+    monkeypatch.setattr(freshness, "_LOOK_SECONDS", 0.5)
+    odd.states = ("STARTED",)
+    invocation = DbtInvocation("freshness", (node_by_id("source.shop.raw.late"),))
+    gate = OddBench(odd).task_of("gate", invocation, DbtFreshnessSensor, poke_interval=1, timeout=1)
+    with pytest.raises(freshness.SourceNotFreshError, match="ran into the time limit"):
+        gate.run()
+    assert odd.aborted == [body["task_id"] for body in odd.started]
 
 
 def test_names_differ_by_everything_that_tells_tasks_apart() -> None:
