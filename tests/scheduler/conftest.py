@@ -5,12 +5,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from scheduler.cases import ALONE, CASES, EARLY, TIMEOUT, UPSTREAMS, WAITING, Case
+from scheduler.dbt_server import PROJECT, DbtServer, write_profiles
 from scheduler.lab import Lab
 from scheduler.session import airflow_session, throw_away
+
+from dbt_af_k8s.dbt.maintenance_package import install_package
 
 HERE = Path(__file__).parent
 #: The file that a user of the library writes.
@@ -30,6 +34,10 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         # Not `<project>.py`: the DAG folder is on the Python path, and the project may have a file of that name.
         (dags / f"{project}_dags.py").write_text(ONE_LINE.format(project=project))
         parse_project(Path(shutil.copytree(HERE / project, home / project)))
+    (dags / f"{PROJECT}_dags.py").write_text(ONE_LINE.format(project=PROJECT))
+    shutil.copytree(HERE / PROJECT, home / PROJECT)
+    install_package(home / PROJECT)
+    parse_project(home / PROJECT, write_profiles(home))
     with airflow_session(home, dags) as session:
         lab = Lab(session)
         expected = {*(case.dag_id for case in CASES), *(each.dag_id for each in UPSTREAMS)}
@@ -42,11 +50,65 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         reporter.write_line(f"\nLogs of the Airflow session: {home}")
 
 
-def parse_project(folder: Path) -> None:
-    """Let dbt write the manifest."""
+def parse_project(folder: Path, profiles: Path | None = None) -> None:
+    """Let dbt write the manifest. The profile lies in the project, or in another folder."""
     dbt = str(Path(sys.executable).with_name("dbt"))
-    argv = [dbt, "--quiet", "parse", "--profiles-dir", ".", "--no-send-anonymous-usage-stats"]
+    argv = [dbt, "--quiet", "parse", "--profiles-dir", str(profiles or folder), "--no-send-anonymous-usage-stats"]
     subprocess.run(argv, cwd=folder, check=True, timeout=300)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def by_server(request: pytest.FixtureRequest) -> Iterator[Future[DbtServer] | None]:
+    """A dbt server and tasks that it works for. They begin beside all other tests: what they wait for takes time.
+
+    None where no test wants them.
+    """
+    if not any(item.path.name == "test_run_by_server.py" for item in request.session.items):
+        yield None
+        return
+    lab = request.getfixturevalue("lab")
+    server = DbtServer(lab)
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            yield beside.submit(begin_by_server, server)
+        finally:
+            beside.shutdown(cancel_futures=True)
+            server.stop()
+
+
+def begin_by_server(server: DbtServer) -> DbtServer:
+    """`held` gets the only place for a dbt, and the others queue behind it; one of them loses its worker."""
+    lab = server.lab
+    dags = {f"{name}__daily" for name in ("held", "marked", "cleared", "calm")}
+    lab.session.until("Airflow has read the DAGs", lambda: dags <= set(lab.dags_or_fail(f"{PROJECT}_dags.py")))
+    lab.rest.switch_on("held__daily")
+    server.until("held", try_1="STARTED")
+    for dag_id in sorted(dags - {"held__daily"}):
+        lab.rest.switch_on(dag_id)
+    server.kill_worker("calm__daily", "orders")
+    return server
+
+
+@pytest.fixture(scope="session")
+def server(by_server: Future[DbtServer] | None) -> DbtServer:
+    """Every task is deferred, and one of them at work."""
+    assert by_server is not None
+    found = by_server.result()
+    for name, task in (("held", "held"), ("marked", "marked"), ("cleared", "cleared"), ("calm", "orders")):
+        found.lab.until_state(f"{name}__daily", task, "deferred")
+    return found
+
+
+@pytest.fixture(scope="session")
+def after_losses(server: DbtServer) -> DbtServer:
+    """The same, after the tests in which something gets lost."""
+    assert server.was_killed, "run the whole file: its tests build on each other"
+    return server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What comes to its end without anybody's help is looked at last."""
+    items.sort(key=lambda item: "after_losses" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")

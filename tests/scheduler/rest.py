@@ -71,6 +71,19 @@ class AirflowRest:
         }
         self._call("POST", f"/api/v2/dags/{dag_id}/clearTaskInstances", body)
 
+    def mark(self, dag_id: str, run_id: str, state: str) -> None:
+        """Say that a run has ended, as a person does in the UI."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}", {"state": state})
+
+    def connect(self, connection: Mapping[str, Any]) -> None:
+        """Make a connection."""
+        self._call("POST", "/api/v2/connections", dict(connection))
+
+    def result(self, task: Mapping[str, Any]) -> Any:
+        """What a task instance returned."""
+        path = f"/api/v2/dags/{task['dag_id']}/dagRuns/{quote(task['dag_run_id'])}/taskInstances/{task['task_id']}"
+        return self._call("GET", f"{path}/xcomEntries/return_value")["value"]
+
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int) -> str:
         """The log of one try as one text, the messages of exceptions included."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{attempt}?full_content=true"

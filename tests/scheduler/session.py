@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +41,8 @@ class AirflowSession:
         self._password = secrets.token_urlsafe(12)
         self._env = self._environment(dags, database)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        #: When each of Airflow's processes was started last.
+        self.started: dict[str, datetime] = {}
         self.rest = AirflowRest(f"http://127.0.0.1:{self._port}", "admin", self._password)
 
     def start(self) -> None:
@@ -55,6 +58,7 @@ class AirflowSession:
 
     def start_process(self, name: str) -> None:
         """Start one of Airflow's processes; its output is added to `<name>.log`."""
+        self.started[name] = datetime.now(UTC)
         with (self.home / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 [_airflow(), *PROCESSES[name]],

@@ -1,0 +1,1 @@
+{{ hold('cleared') }} select 1 as id

@@ -1,0 +1,1 @@
+{{ hold('held') }} select 1 as id

@@ -1,0 +1,1 @@
+{{ hold('marked') }} select 1 as id
