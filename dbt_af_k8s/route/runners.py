@@ -50,15 +50,21 @@ def choose_runner(target: str | None, rules: Sequence[RunnerRule], own: NodeRunn
 
     Options that a node does not give are those of the first row with its runner: one that fits the target, else any.
     """
-    fitting = tuple(rule for rule in rules if fnmatchcase(target or "default", rule.pattern))
     if own is not None:
-        row = next((rule for rule in (*fitting, *rules) if rule.runner == own.runner), None)
+        row = options_row(target, rules, own.runner)
         options = changed(own.runner, row.options if row else None, own.given)
         says = f", with the options of `{row.pattern}` in `runners`" if row and options is not None else ""
         return RunnerChoice(RunnerRule(target or "default", own.runner, options), f"the node's own `runner`{says}")
-    for rule in fitting:
-        return RunnerChoice(rule, f"`runners` of the settings: `{rule.pattern}`")
+    for rule in rules:
+        if fnmatchcase(target or "default", rule.pattern):
+            return RunnerChoice(rule, f"`runners` of the settings: `{rule.pattern}`")
     return RunnerChoice(LOCAL, "dbt runs on the worker where `runners` says nothing else")
+
+
+def options_row(target: str | None, rules: Sequence[RunnerRule], runner: str) -> RunnerRule | None:
+    """The row that gives a node with that runner of its own the options that it does not write, if any does."""
+    fitting = tuple(rule for rule in rules if fnmatchcase(target or "default", rule.pattern))
+    return next((rule for rule in (*fitting, *rules) if rule.runner == runner), None)
 
 
 def can_do(runner: str, work: Work) -> bool:

@@ -8,6 +8,7 @@ from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
 from dbt_af_k8s.plan.passes.layout import Layout
+from dbt_af_k8s.plan.passes.runner_rows import idle_runner_rows
 
 #: Types of targets that `kubernetes` of a node changes.
 _READERS = ("kubernetes", "kubernetes_job")
@@ -24,6 +25,7 @@ def project_issues(inputs: PlanInputs, decisions: Decisions, layout: Layout) -> 
         *_pools(inputs, decisions),
         *decisions.scripts.unused(),
         *_idle_kubernetes(inputs, decisions),
+        *idle_runner_rows(inputs, decisions),
         *_empty(inputs, layout),
     )
 

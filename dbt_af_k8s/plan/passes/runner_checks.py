@@ -60,11 +60,12 @@ def _lost_env(inputs: PlanInputs, dag: DagPlan) -> Iterator[Issue]:
     for task in dag.tasks:
         if task.dbt is not None and task.dbt.env and task.runner == DBT_API:
             names = ", ".join(f"`{name}`" for name, _ in task.dbt.env)
+            node = inputs.manifest.nodes.get(task.nodes[0])
             yield error(
                 "env-not-sent",
                 f"`env` gives {names}, and dbt runs on a server (runner `{DBT_API}`), whose environment is its own.",
                 "Set them where the server runs, or use dbt vars; or give the node another runner.",
-                file=inputs.settings_file,
+                file=inputs.settings_file if node is None else node.file,
                 node=task.nodes[0],
                 key="env",
             )
