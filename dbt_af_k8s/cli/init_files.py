@@ -33,7 +33,8 @@ schedules:
   default: "@daily"
 
 runners:
-  # Where dbt runs, by dbt target (a name or a pattern). {runner}: {MEANINGS[runner]}.
+  # Where dbt runs, by dbt target (a name or a pattern). The first row that fits counts, so write others above this one.
+  # {runner}: {MEANINGS[runner]}.
 {_ROWS[runner].rstrip()}
 
 dags:

@@ -111,7 +111,7 @@ def _told(finding: Finding, place: str, written: Mapping[str, Any], node: str, f
         message = f"`{place}.{name}` does not look like the node setting of that name, so it is passed over."
         fix = (
             f"If it is meant for something else, add `{name}` to `node_settings.ignore` of the settings; "
-            f"if it is meant as a setting: {finding.message}"
+            f"if it is meant as a setting: {finding.message} {finding.fix}"
         )
         return warning("foreign-meta", message, fix, file=file, node=node, key=f"{place}.{name}")
     code = "unknown-node-setting" if finding.kind == "unknown" else "bad-node-setting"

@@ -18,7 +18,10 @@ _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 def consistency_findings(target: TargetWritten, broken: AbstractSet[str]) -> Iterator[Finding]:
     """Every contradiction, in the order of the reference. `broken` names keys that are written, but not right."""
     if target.image_name is None and "image_name" not in target.model_fields_set:
-        fix = "Write the image as `registry/name:tag`; it needs nothing but Python and what the script imports."
+        fix = (
+            "Write the image as `registry/name:tag`. For a script it needs nothing but Python and what the script "
+            "imports; for a runner dbt, the project and this library."
+        )
         yield Finding(("image_name",), "missing", "The key `image_name` is missing.", fix)
     yield from _script(target, broken)
     yield from _cluster(target)

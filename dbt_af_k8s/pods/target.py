@@ -104,9 +104,9 @@ def read_runner_pod(
         for key in out_of_place
         if written.get(key) is not None
     ]
-    if found:
-        return None, place.tell(found)
-    return _read(row, {**defaults, **written, "xcom": False}, place)
+    rest = {key: value for key, value in written.items() if key not in out_of_place}
+    target, issues = _read(row, {**defaults, **rest, "xcom": False}, place)
+    return (None, (*place.tell(found), *issues)) if found else (target, issues)
 
 
 def _read(
