@@ -36,7 +36,10 @@ def render(
         str | None, typer.Option("--conf", help="The run's configuration, a JSON object.", metavar="JSON")
     ] = None,
     memory_rung: Annotated[
-        int, typer.Option("--memory-rung", min=0, help="As after running out of memory so many times.")
+        int,
+        typer.Option(
+            "--memory-rung", min=0, help="As after running out of memory so many times: the rung of `memory_ladder`."
+        ),
     ] = 0,
     project_dir: ProjectDir = HERE,
     profiles_dir: ProfilesDir = None,

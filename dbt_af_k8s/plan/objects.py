@@ -61,8 +61,9 @@ def objects_of(
 
     `memory_rung` says how many rungs of the memory ladder are taken. A job needs the id of its DAG, and `templates`,
     which gives, for search paths, what looks for templates there. Raises `UsageError` where the run's configuration
-    does not fit into a pod, and `ProjectError` where a template makes no job.
+    does not fit into a pod or the ladder has no such rung, and `ProjectError` where a template makes no job.
     """
+    _check_rung(task, memory_rung)
     if task.pod is not None:
         return _pod_objects(task.pod, run, memory_rung)
     if task.job is not None:
@@ -73,6 +74,22 @@ def objects_of(
         secret = f"dbt-af-profile-{RUN_ID.lower()}"
         return (dbt_pod_for(task.dbt_pod, call, name=task.task_id, secret=secret, memory_rung=memory_rung),)
     return ()
+
+
+def _check_rung(task: TaskPlan, rung: int) -> None:
+    pod = task.pod or task.dbt_pod
+    ladder = () if pod is None else pod.target.memory_ladder
+    if 0 <= rung <= len(ladder):
+        return
+    if not ladder:
+        raise UsageError(
+            f"There is no memory rung {rung}: `{task.task_id}` has no `memory_ladder`, so its only rung is 0, the "
+            "memory that its target asks for."
+        )
+    rungs = ", ".join(f"{number} ({memory})" for number, memory in enumerate(ladder, 1))
+    raise UsageError(
+        f"There is no memory rung {rung}. `{task.task_id}` has: 0 (the memory that its target asks for), {rungs}."
+    )
 
 
 def _job_objects(dag_id: str, task_id: str, job: JobPlan, run: PodRun, templates: Templates) -> KubernetesObjects:

@@ -13,6 +13,8 @@ shop:
   outputs:
     dev: {type: duckdb}
     pods: {type: kubernetes, image_name: "shop/etl:1", namespace: etl, script_from: config_map, service_account: etl}
+    more: {type: kubernetes, image_name: "shop/etl:1", namespace: etl, pod_memory_guarantee: 1Gi,
+           memory_ladder: [2Gi, 4Gi]}
     env: {type: venv}
 """
 
@@ -21,7 +23,8 @@ shop:
 def scripts(empty_shop: Shop) -> Shop:
     """A model, and a script on each kind of target."""
     shop = empty_shop.model("orders").model("export", "orders", dbt_target="pods").model("local", dbt_target="env")
-    for name in ("export", "local"):
+    shop.model("large", "orders", dbt_target="more")
+    for name in ("export", "large", "local"):
         shop.nodes[f"model.shop.{name}"] |= {"language": "python", "raw_code": "print('{{ hello }}')\n"}
     shop.write()
     (shop.root / "profiles.yml").write_text(PROFILES)
@@ -72,6 +75,19 @@ def test_what_cannot_be_rendered_is_told(scripts: Shop, argv: tuple[str, ...], t
     result = scripts.run("render", *argv)
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in " ".join(result.stderr.split())
+
+
+def test_a_rung_of_the_memory_ladder(scripts: Shop) -> None:
+    for rung, memory in (("0", "1Gi"), ("2", "4Gi")):
+        (pod,) = scripts.json("render", "large", *INTERVAL, "--memory-rung", rung)["items"]
+        assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == memory
+    result = scripts.run("render", "large", "--memory-rung", "3")
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = "There is no memory rung 3. `large` has: 0 (the memory that its target asks for), 1 (2Gi), 2 (4Gi)."
+    assert told in " ".join(result.stderr.split())
+    result = scripts.run("render", "export", "--memory-rung", "1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "`export` has no `memory_ladder`, so its only rung is 0" in " ".join(result.stderr.split())
 
 
 def test_explain_tells_what_a_script_runs_in(scripts: Shop) -> None:
