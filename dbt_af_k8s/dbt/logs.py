@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,11 @@ _USAGE_ERROR = "Error: "
 #: Errors kept for the verdict, and the letters kept of each.
 _KEPT_ERRORS = 20
 _KEPT_LETTERS = 4000
+#: An adapter's credentials as Python shows them. dbt-duckdb 1.11 writes them at level debug when it cancels a query
+#: (`DuckDBConnectionManager.cancel`). First to the end of a text, then to that of a JSON string.
+_SHOWN = re.compile(r"\b(\w*Credentials)\((?=\w+=).*", re.DOTALL)
+_SHOWN_IN_JSON = re.compile(r'\b(\w*Credentials)\((?=\w+=)(?:[^"\\]|\\.)*')
+_LEFT_OUT = r"\1(...)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +49,26 @@ def read_line(text: str) -> LogLine:
     """Read a line of dbt's standard output.
 
     Whatever is no log event of dbt (a `print`, a warning of a library, a broken line) is told as it is, as
-    information. A prefix before the JSON, as some log collectors write, is dropped.
+    information. A prefix before the JSON, as some log collectors write, is dropped, and so are credentials that an
+    adapter shows.
     """
     begin = text.find("{")
     if begin >= 0:
         info = _info(text[begin:])
         if info is not None:
             level = _LEVELS.get(str(info.get("level", "")).lower(), logging.INFO)
-            return LogLine(level, str(info.get("msg") or "").rstrip(), str(info.get("name") or ""))
-    return LogLine(logging.INFO, text.rstrip())
+            message = _SHOWN.sub(_LEFT_OUT, str(info.get("msg") or "").rstrip())
+            return LogLine(level, message, str(info.get("name") or ""))
+    return LogLine(logging.INFO, _SHOWN.sub(_LEFT_OUT, text.rstrip()))
+
+
+def without_credentials(text: str) -> str:
+    """A line of dbt's standard output as it is, but for the credentials that an adapter shows in it."""
+    if _SHOWN.search(text) is None:
+        return text
+    begin = text.find("{")
+    is_event = begin >= 0 and _info(text[begin:]) is not None
+    return (_SHOWN_IN_JSON if is_event else _SHOWN).sub(_LEFT_OUT, text)
 
 
 def _info(text: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ import threading
 from enum import StrEnum
 from pathlib import Path
 
-from dbt_af_k8s.dbt.logs import LogDigest, read_line
+from dbt_af_k8s.dbt.logs import LogDigest, read_line, without_credentials
 from dbt_af_k8s.dbt.process import ChildProcess, ProcessEnd
 from dbt_af_k8s.dbt.results import last_errors
 from dbt_af_k8s.dbt.slices.start import refusal_in
@@ -113,7 +113,7 @@ class Invocation:
 
     def _see(self, text: str) -> None:
         self._digest = self._digest.seen(read_line(text))
-        self._log.add(text)
+        self._log.add(without_credentials(text))
 
     def _ending(self, ended: ProcessEnd) -> Ending:
         if ended.exit_code == 0:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
+from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line, without_credentials
 
 
 def event(message: str, level: str = "info", name: str = "Note") -> str:
@@ -84,3 +84,24 @@ def test_errors_are_kept_without_repeats_and_not_all_of_a_flood():
     )
     assert found.errors[-1] == "reason 99"
     assert len(found.errors) == 20
+
+
+#: As dbt-duckdb writes it when it cancels a query.
+CANCEL = (
+    "DuckDB adapter: cancelling query. Details: Connection(_credentials=DuckDBCredentials(path='a', token='s3\"c)ret'))"
+)
+
+
+def test_credentials_that_an_adapter_shows_are_left_out():
+    event = json.dumps({"info": {"level": "debug", "msg": CANCEL, "name": "X"}, "data": {"base_msg": CANCEL, "n": 1}})
+    kept = "DuckDB adapter: cancelling query. Details: Connection(_credentials=DuckDBCredentials(...)"
+    assert json.loads(without_credentials(event)) == {
+        "info": {"level": "debug", "msg": kept, "name": "X"},
+        "data": {"base_msg": kept, "n": 1},
+    }
+    assert (read_line(event).message, read_line(CANCEL).message) == (kept, kept)
+    assert without_credentials(CANCEL) == kept
+    # It begins as an event does, and is none.
+    assert "s3" not in without_credentials("{" + CANCEL)
+    for harmless in ("class AwsCredentials(Base): pass", "plain"):
+        assert (read_line(harmless).message, without_credentials(harmless)) == (harmless, harmless)
