@@ -9,6 +9,7 @@ from airflow.sdk.bases.hook import BaseHook
 from dbt_af_k8s.airflow.api_address import address_of
 from dbt_af_k8s.airflow.api_place import ApiPlace, Try, Waiting
 from dbt_af_k8s.airflow.api_trigger import DbtApiTrigger
+from dbt_af_k8s.airflow.tries import first_try
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.api import InvocationName, LogPosition
 
@@ -45,7 +46,7 @@ def api_place(
 
 
 def try_of(context: Mapping[str, Any], operator: BaseOperator, part: str = "") -> Try:
-    """Which try asks. Airflow raises `max_tries` when a task is cleared, and leaves it from one retry to the next."""
+    """Which try asks."""
     from airflow.sdk.configuration import conf
 
     instance = context["ti"]
@@ -58,8 +59,7 @@ def try_of(context: Mapping[str, Any], operator: BaseOperator, part: str = "") -
         # Two Airflows that share a server may have the same DAG, and then runs of the same id.
         conf.get("api", "base_url", fallback=""),
     )
-    first = int(instance.max_tries) - (operator.retries or 0) + 1
-    return Try(name, int(instance.try_number), max(1, min(first, int(instance.try_number))), part)
+    return Try(name, int(instance.try_number), first_try(instance, operator.retries), part)
 
 
 def _in_trouble(resumed: Mapping[str, Any] | None) -> bool:

@@ -56,7 +56,12 @@ def place_in_pod(
     if getattr(operator, "artifacts", None) is not None:
         operator.log.warning("dbt's artefacts stay in the pod: none are sent.")
     pod = operator.dbt_pod
-    given = {"task_id": operator.task_id, "pod": pod, "execution_timeout": operator.execution_timeout}
+    given = {
+        "task_id": operator.task_id,
+        "pod": pod,
+        "execution_timeout": operator.execution_timeout,
+        "retries": operator.retries,
+    }
     if isinstance(operator, BaseSensorOperator):
         # A sensor begins anew when it is called again, so it has to see its pod through.
         given["deferrable"] = False

@@ -1,5 +1,6 @@
 """dbt in a pod, for the operators of dbt: they ask for work, a pod does it, and its answer is judged as a local one."""
 
+from collections import deque
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -54,11 +55,13 @@ class DbtPodWork(PodLife):
         self.on_line = on_line
         self.answer: PodAnswer | None = None
         self._no_log: str | None = None
+        #: Lines of the answer that were seen while the log was followed: they count where the pod is gone too soon.
+        self._of_answer: deque[str] = deque(maxlen=ANSWER_LINES)
 
     @cached_property
     def pod_manager(self) -> DbtPodManager:
         """One that hands on what dbt says."""
-        return DbtPodManager(self.on_line, LogClient(self.client.api_client), self.callbacks)
+        return DbtPodManager(self.on_line, self._of_answer.append, LogClient(self.client.api_client), self.callbacks)
 
     def _write_logs(  # type: ignore[override]  # theirs tries again by a decorator
         self, pod: Any, follow: bool = False, since_time: Any = None
@@ -76,6 +79,7 @@ class DbtPodWork(PodLife):
 
         Raises our two errors where dbt has not answered, or was not started.
         """
+        failure: PlaceError | None = None
         try:
             self.prepare(context)
             with self.judged(context):
@@ -85,10 +89,14 @@ class DbtPodWork(PodLife):
                     self.execute(context, **sentinel)
                 else:
                     self.trigger_reentry(context, dict(event))
-        except PlaceError as failure:
-            # The pod has failed because dbt has: then dbt's own words count. A pod that was ended has no last word.
+        except PlaceError as caught:
+            failure = caught
+        self.answer = self.answer or read_answer(self._of_answer)
+        if failure is not None:
+            # The pod has failed because dbt has, or is gone since dbt has ended: then dbt's own words count. A pod that
+            # was ended has no last word.
             if self.answer is None or self._was_stopped:
-                raise
+                raise failure
             self.log.debug("The pod: %s", failure)
         if self.answer is None:
             why = f"its log cannot be read: {self._no_log}" if self._no_log else "it ended without an answer"
@@ -127,11 +135,11 @@ class DbtPodWork(PodLife):
     def _read(self, pod: Any) -> None:
         for _ in range(_LOG_TRIES):
             try:
-                self.answer = read_answer(self.pod_manager.end_of_log(pod, BASE, ANSWER_LINES))
+                lines = self.pod_manager.end_of_log(pod, BASE, ANSWER_LINES)
             except Exception as failure:  # noqa: BLE001  told as the reason, where there is no answer
                 self._no_log = one_line(failure)[2]
                 continue
-            self._no_log = None
+            self.answer, self._no_log = read_answer((*self._of_answer, *lines)), None
             return
 
     def _remove_secret(self, pod: Any) -> None:

@@ -3,6 +3,7 @@
 What every operator of ours over Airflow's `KubernetesPodOperator` shares, also over those that derive from it.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from dbt_af_k8s.airflow.pod_log import LogClient
 from dbt_af_k8s.airflow.pod_objects import MISSING, ScriptPodManager, is_missing, look, of_chain, one_line, owned_by
+from dbt_af_k8s.airflow.tries import first_try
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.names import short_hash
 from dbt_af_k8s.pods.values import KubernetesTarget
@@ -24,14 +26,18 @@ else:
 
 #: Key of Airflow's task state store under which the rungs that were taken are kept over the tries.
 RUNG_KEY = "dbt_af_k8s_memory_rung"
+#: How long a deleted pod may take beyond its time of grace, and how often it is looked at (seconds).
+_PAST_GRACE, _LOOK_EVERY = 30.0, 0.5
+#: Kubernetes' own time of grace (seconds).
+_GRACE = 30
 
 
 class PodLife(_Operator):
     """To be put before Airflow's operator among the bases of a class.
 
-    A try that was cut off leaves its pod, and the next one adopts it. A task that is killed or cleared takes its pod
-    along. Every failure leaves as `retry_error` where another try may do better (see `pods.verdict`), else as
-    `failed_error`, with the reason in one line.
+    A try that was cut off leaves its pod, and the next one adopts it. A task that is killed, cleared or out of time
+    takes its pod along. Every failure leaves as `retry_error` where another try may do better (see `pods.verdict`),
+    else as `failed_error`, with the reason in one line.
     """
 
     #: What the failures are.
@@ -47,6 +53,7 @@ class PodLife(_Operator):
     _end: Mapping[str, Any] | None = None
     _events: tuple[str, ...] = ()
     _is_seen: bool = False
+    _is_late: bool = False
 
     def rung(self, context: Any) -> int:
         """How many rungs of the memory ladder this try takes: one for each time that the pod ran out of memory.
@@ -65,7 +72,7 @@ class PodLife(_Operator):
 
     def get_or_create_pod(self, pod_request_obj: Any, context: Any) -> Any:
         """The pod, with the object that it mounts; an adopted pod that has none yet gets it now."""
-        pod = self._ended_alone(pod_request_obj, context) or super().get_or_create_pod(pod_request_obj, context)
+        pod = self._left_behind(pod_request_obj, context) or super().get_or_create_pod(pod_request_obj, context)
         if self._killed:
             # The task was told to end while the pod was being made.
             self.pod_manager.try_to_delete(pod)
@@ -78,16 +85,48 @@ class PodLife(_Operator):
                 self.pod_manager.make(body)
         return pod
 
-    def _ended_alone(self, pod_request_obj: Any, context: Any) -> Any:
+    def _left_behind(self, pod_request_obj: Any, context: Any) -> Any:
         """The pod of a try that was cut off, where it has ended since: its end counts, and nothing runs twice for it.
 
-        Airflow's own would delete it and make another. What an earlier try has judged is not found any more.
+        Airflow's own would delete it and make another. One that is at work Airflow adopts, but for two kinds: a pod
+        that is being deleted, and one that works for this task as it was before somebody cleared it. They are waited
+        for, so that no two work at once. What an earlier try has judged is not found any more.
         """
         pod = self.find_pod(pod_request_obj.metadata.namespace, context=context)
-        if pod is None or pod.metadata.deletion_timestamp or pod.status is None:
+        if pod is None or pod.status is None:
             return None
-        has_ended = pod.status.phase in ("Succeeded", "Failed") and pod.status.reason != "Evicted"
-        return pod if has_ended else None
+        has_ended = pod.status.phase in ("Succeeded", "Failed")
+        if not pod.metadata.deletion_timestamp and self._is_out_of_date(pod, context):
+            self.log.info("Pod %s is of this task as it was before it was cleared: it does not count.", _name(pod))
+            if has_ended:
+                self.patch_already_checked(pod, reraise=False)
+                self.process_pod_deletion(pod, reraise=False)
+                return None
+            self.pod_manager.delete_pod(pod)
+        elif not pod.metadata.deletion_timestamp:
+            return pod if has_ended and pod.status.reason != "Evicted" else None
+        self._wait_until_gone(pod)
+        return None
+
+    def _is_out_of_date(self, pod: Any, context: Any) -> bool:
+        """Whether a pod is of a try before the one that began when somebody cleared the task."""
+        number = str((pod.metadata.labels or {}).get("try_number") or "")
+        return number.isdigit() and int(number) < first_try(context["ti"], self.retries)
+
+    def _wait_until_gone(self, pod: Any) -> None:
+        """Wait for the end of a pod that is being deleted; one whose node does not answer is let be in the end."""
+        self.log.info("Waits for the end of pod %s, which is being deleted.", _name(pod))
+        patience = _PAST_GRACE + (pod.spec.termination_grace_period_seconds or _GRACE)
+        until = time.monotonic() + patience
+        while not self._killed:
+            there = self.pod_manager.read_pod_if_any(pod)
+            if there is None or there.metadata.uid != pod.metadata.uid:
+                return
+            if time.monotonic() > until:
+                self.log.warning("Pod %s is still there after %d s: the next one does not wait.", _name(pod), patience)
+                self.patch_already_checked(there, reraise=False)
+                return
+            time.sleep(_LOOK_EVERY)
 
     def cleanup(self, pod: Any, remote_pod: Any, xcom_result: Any = None, context: Any = None) -> None:
         """See what the pod says of its end, before it is deleted."""
@@ -112,6 +151,12 @@ class PodLife(_Operator):
             return
         super().on_kill()
 
+    def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:
+        """As Airflow's; what wakes the task may be that its time is up."""
+        deadline = event.get("_execution_deadline")
+        self._is_late = event["status"] == "timeout" and deadline is not None and time.time() >= deadline
+        return super().trigger_reentry(context, event)
+
     def _see(self, remote_pod: Any) -> Any:
         """The pod as it is now, or as it was last where it had ended; None where it is gone. Kept for the verdict."""
         fresh = self.pod_manager.read_pod_if_any(remote_pod)
@@ -132,7 +177,8 @@ class PodLife(_Operator):
         except Exception as failure:
             if self._killed:
                 raise
-            if of_chain(failure, AirflowTaskTimeout) is not None:
+            self._leave_none_at_work()
+            if self._is_late or of_chain(failure, AirflowTaskTimeout) is not None:
                 if self.pod is not None:
                     self.pod_manager.try_to_delete(self.pod)
                 raise self.retry_error(f"{self._who()}: it ran longer than the task's time-out.") from None
@@ -165,6 +211,13 @@ class PodLife(_Operator):
         if (store := context.get("task_state_store")) is not None:
             store.set(RUNG_KEY, self.rung(context) + 1)
 
+    def _leave_none_at_work(self) -> None:
+        """A pod that was given up while it could still work goes, whatever is to be kept: the next try has its own."""
+        from dbt_af_k8s.pods.verdict import is_at_work
+
+        if self.pod is not None and self._end is not None and is_at_work(self._end):
+            self.pod_manager.try_to_delete(self.pod)
+
     def _leave_nothing(self) -> None:
         """A failure between the making of the pod and Airflow's knowing of it leaves no pod behind."""
         if self.pod is None and self.pod_request_obj is not None and self.pod_request_obj.metadata.namespace:
@@ -174,6 +227,10 @@ class PodLife(_Operator):
         made = self.pod or self.pod_request_obj
         where = f" in pod {made.metadata.namespace}/{made.metadata.name}" if made is not None else ""
         return f"{self.pod_work} failed{where}"
+
+
+def _name(pod: Any) -> str:
+    return f"{pod.metadata.namespace}/{pod.metadata.name}"
 
 
 def airflow_arguments(target: KubernetesTarget) -> dict[str, Any]:

@@ -62,6 +62,15 @@ def has_ended_well(pod: Mapping[str, Any]) -> bool:
     return False
 
 
+def is_at_work(pod: Mapping[str, Any]) -> bool:
+    """Whether the script of a pod has not ended: it runs, or may begin to."""
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return False
+    own = [each for each in status.get("containerStatuses") or () if each.get("name") == BASE]
+    return not any((each.get("state") or {}).get("terminated") for each in own)
+
+
 def judge_answer(status: int | None, said: str) -> Verdict:
     """Judge a try that the API of the cluster ended by an answer of this status; None: it did not answer."""
     if status is None:

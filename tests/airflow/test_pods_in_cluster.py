@@ -71,6 +71,7 @@ class Tries:
         ti = SimpleNamespace(
             dag_id="shop", task_id=self.name, run_id="r1", map_index=-1, try_number=number, start_date=datetime.now(UTC)
         )
+        ti.max_tries = 2
         ti.xcom_push = lambda key, value: self.pushed.update({key: value})
         store = {} if self.store is None else {"task_state_store": self.store}
         return {"dag_run": run, "ti": ti, "params": {}, "run_id": "r1", "dag": SimpleNamespace(), **store}

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from runners.bench import Bench, Task
+from runners.bench import Bench
+from runners.task import Task
 from server_process import ServerProcess, serving
 
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
@@ -30,8 +31,15 @@ class ApiBench(Bench):
         return DbtApiOptions(**{"conn_id": CONNECTION, "project_dir": "shop", "poke": 1, "patience": 60, **self.more})
 
     def at_work(self) -> int:
+        return len(self._started())
+
+    def end_all(self) -> None:
+        for task_id in self._started():
+            self.server.post(f"/invocations/{task_id}/abort")
+
+    def _started(self) -> list[str]:
         found = self.server.get("/invocations").json["invocations"]
-        return sum(each["state"] == "STARTED" for each in found)
+        return [each["task_id"] for each in found if each["state"] == "STARTED"]
 
     def started_from_slices(self, task: Task) -> bool:
         (run,) = self.server.get("/runs?limit=1").json["runs"]

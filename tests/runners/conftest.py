@@ -6,23 +6,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from runners.api import ApiBench, connection, serving_project
-from runners.bench import Bench, write_project
+from runners.bench import Bench
 from runners.local import LocalBench
 from runners.odd_server import OddServer, odd_server
 from runners.pod import PodBench
+from runners.shop import write_project
 
 if TYPE_CHECKING:
     from cluster_server.place import Place
 
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_project(tmp_path_factory.mktemp("runners") / "shop")
+RUNNERS = ("local", "dbt_api", "kubernetes_pod")
 
 
 @pytest.fixture(scope="session")
-def local(project: Path) -> Bench:
-    return LocalBench(project)
+def project(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_project(tmp_path_factory.mktemp("runners") / "shop", programs / "dbt")
+
+
+@pytest.fixture(scope="session")
+def local(project: Path, programs: Path) -> Bench:
+    return LocalBench(project, programs / "dbt")
 
 
 @pytest.fixture(scope="session")
@@ -32,21 +35,42 @@ def dbt_api(project: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def kubernetes_pod(project: Path, kubernetes: "Place") -> Bench:
+def kubernetes_pod(project: Path, programs: Path, kubernetes: "Place") -> PodBench:
     if kubernetes.is_real:
         pytest.skip("a real cluster has no image with this project")
-    return PodBench(project, kubernetes)
+    return PodBench(project, programs / "dbt", kubernetes)
 
 
-@pytest.fixture(params=["local", "dbt_api", "kubernetes_pod"])
-def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
+@pytest.fixture(scope="session")
+def deferred_pod(project: Path, programs: Path, kubernetes: "Place") -> PodBench:
+    """The same pods, waited for by the triggerer and kept when they have ended."""
+    if kubernetes.is_real:
+        pytest.skip("a real cluster has no image with this project")
+    return PodBench(project, programs / "dbt", kubernetes, "deferred_pod", deferrable=True, on_finish_action="keep_pod")
+
+
+@pytest.fixture(params=RUNNERS)
+def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Every runner in turn; those that can wait in the triggerer do so at once."""
+    yield from _ready(request, monkeypatch)
+
+
+@pytest.fixture(params=[*RUNNERS, "deferred_pod"])
+def any_bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """Every runner and every way of waiting, for what depends on who waits."""
+    yield from _ready(request, monkeypatch)
+
+
+def _ready(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     from dbt_af_k8s.airflow import api_place, api_trigger
 
     monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
     monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.1)
     found: Bench = request.getfixturevalue(request.param)
-    return found
+    yield found
+    if found.at_work():
+        found.end_all()
+        found.until_idle()
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """dbt beside Airflow's worker."""
 
+import contextlib
+import os
+import signal
 import subprocess
-import sys
-from pathlib import Path
 
 from runners.bench import Bench
+from runners.shop import manifest_sha256
 
-from dbt_af_k8s.dbt.slices.make import make_slices
+from dbt_af_k8s.dbt.slices.store import slices_of_manifest
 from dbt_af_k8s.dbt.values import DbtProject
 
 
@@ -14,20 +16,24 @@ class LocalBench(Bench):
     """The runner `local`, from slices as `dbt-af-k8s compile` makes them."""
 
     name = "local"
-
-    def __init__(self, project: Path) -> None:
-        super().__init__(project)
-        dbt = str(Path(sys.executable).with_name("dbt"))
-        subprocess.run([dbt, "parse", "--quiet", "--profiles-dir", "."], cwd=project, check=True)
-        target = project / "target"
-        self.slices = target / make_slices((target / "manifest.json").read_bytes(), project, target).name
+    survives = False
 
     def options(self) -> None:
         return None
 
     def dbt_project(self) -> DbtProject:
-        return DbtProject(self.project, self.project, self.slices)
+        slices = slices_of_manifest(self.project / "target", manifest_sha256(self.project))
+        assert slices is not None
+        return DbtProject(self.project, self.project, slices)
 
     def at_work(self) -> int:
-        found = subprocess.run(["pgrep", "-fc", str(self.project)], capture_output=True, text=True, check=False)
-        return int(found.stdout)
+        return len(self._processes())
+
+    def end_all(self) -> None:
+        for pid in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _processes(self) -> list[int]:
+        found = subprocess.run(["pgrep", "-f", str(self.project)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in found.stdout.split()]

@@ -28,6 +28,9 @@ class OddBench(Bench):
     def at_work(self) -> int:
         return 0
 
+    def end_all(self) -> None:
+        pass
+
 
 class Taker:
     """Takes dbt's artefacts, as Monte Carlo would."""

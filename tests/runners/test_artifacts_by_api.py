@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from runners.bench import Task, selection
+from runners.bench import selection
 from runners.odd_bench import OddBench
 from runners.odd_server import OddServer
+from runners.task import Task
 
 from dbt_af_k8s.airflow.artifacts import FILES, ArtifactSender
 from dbt_af_k8s.airflow.dbt_operator import DbtRetryError

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from monte_carlo_server import monte_carlo_server
 from runners.api import TOKEN
-from runners.bench import DAY, SECRET, Bench, retried, selection
+from runners.bench import Bench, selection, until
+from runners.shop import LINES, SECRET
+from runners.task import DAY
 
 from dbt_af_k8s.airflow import DbtBuildOperator
 from dbt_af_k8s.airflow.artifacts import ArtifactSender
@@ -18,14 +20,15 @@ from dbt_af_k8s.plan.values import ArtifactsPlan
 
 pytestmark = [pytest.mark.airflow, pytest.mark.dbt, pytest.mark.slow]
 
+CHATTER = {"nodes": ("model.shop.talkative", "model.shop.grün"), "variables": {"note": 'Ünï 😀 "x"'}}
+
 
 def keys(*names: str) -> tuple[str, ...]:
     return tuple(f"test.shop.{name}" for name in names)
 
 
-def test_a_model_is_green_with_rows_and_seconds(bench: Bench) -> None:
-    task = bench.task("orders")
-    result = task.run()
+def test_a_model_is_green_with_seconds(bench: Bench) -> None:
+    task, result = bench.once("orders")
     assert result["status"] == "success"
     assert result["message"] == "model.shop.orders: success OK"
     assert result["rows"] is None
@@ -36,10 +39,12 @@ def test_a_model_is_green_with_rows_and_seconds(bench: Bench) -> None:
 
 
 def test_a_seed_tells_its_rows(bench: Bench) -> None:
-    assert bench.task("raw", "seed").run()["rows"] == 2
+    _, result = bench.once("raw", "seed")
+    assert result["rows"] == 2
 
 
 def test_data_tests_warn_or_fail_for_good(bench: Bench) -> None:
+    bench.once("orders")
     task = bench.task("tests", "test", nodes=keys("warns", "id_is_there"))
     result = task.run()
     assert result["status"] == "warn"
@@ -59,14 +64,13 @@ def test_what_does_not_compile_is_red_for_good(bench: Bench, name: str, said: st
         bench.task(name).run()
 
 
-def test_a_failure_that_may_pass_is_retried_and_then_green(bench: Bench) -> None:
-    bench.query("drop table if exists not_there_yet")
-    task = bench.task("flaky")
+def test_a_failure_that_may_pass_is_retried_and_then_green(any_bench: Bench) -> None:
+    any_bench.query("drop table if exists not_there_yet")
+    task = any_bench.task("flaky")
     with pytest.raises(DbtRetryError, match="not_there_yet does not exist"):
         task.run()
-    bench.query("create table not_there_yet as select 1 as id")
-    task.try_number = 2
-    assert task.run()["status"] == "success"
+    any_bench.query("create table not_there_yet as select 1 as id")
+    assert task.next_try().run()["status"] == "success"
 
 
 def test_a_node_that_dbt_does_not_know_is_red(bench: Bench) -> None:
@@ -74,39 +78,66 @@ def test_a_node_that_dbt_does_not_know_is_red(bench: Bench) -> None:
         bench.task("renamed").run()
 
 
-def test_a_task_that_is_killed_leaves_nothing_at_work(bench: Bench) -> None:
-    running = bench.task("endless").begin()
-    bench.until_at_work()
+def test_a_killed_task_leaves_nothing_at_work_and_can_run_again_at_once(bench: Bench) -> None:
+    began = bench.began()
+    task = bench.task("waits", cold=True)
+    running = task.begin()
+    until(lambda: bench.began() > began)
     running.task.operator.on_kill()
     error = running.ended()
     # Airflow ends the task whatever it raises now; a pod that is gone is told in Kubernetes' words.
     assert isinstance(error, Exception)
     assert bench.name == "kubernetes_pod" or "dbt was stopped from outside" in str(error)
+    # As when somebody has cleared it. DuckDB has place for one writer, so whoever is still at work would be noticed.
+    assert task.next_try(variables={"ms": 0}).run()["status"] == "success"
     bench.until_idle()
-    # The warehouse is free again: nothing holds DuckDB's only place for a writer.
-    assert retried(lambda: bench.query("select 1")) == [(1,)]
+    assert bench.began() == began + 2
 
 
-def test_a_task_that_runs_out_of_time_leaves_nothing_at_work(bench: Bench) -> None:
+def test_a_task_that_runs_out_of_time_leaves_nothing_at_work(any_bench: Bench) -> None:
     from airflow.sdk.exceptions import AirflowTaskTimeout
 
-    with pytest.raises((AirflowTaskTimeout, DbtRetryError), match=r"(?i)time"):
-        bench.task("endless", execution_timeout=timedelta(seconds=6)).run()
+    task = any_bench.task("waits", execution_timeout=timedelta(seconds=6))
+    # It stands in the first line.
+    with pytest.raises((AirflowTaskTimeout, DbtRetryError), match=r"(?i)\A.*\btime"):
+        task.run()
+    assert task.next_try(variables={"ms": 0}, execution_timeout=None).run()["status"] == "success"
+    any_bench.until_idle()
+
+
+def test_the_work_of_a_worker_that_is_lost_is_taken_over_or_done_again(any_bench: Bench) -> None:
+    began = any_bench.began()
+    task = any_bench.task("waits", variables={"ms": 3000}, cold=True)
+    task.with_a_worker_that_is_lost(lambda: any_bench.began() > began)
+    if not any_bench.survives:
+        any_bench.until_idle()
+    assert task.next_try().run()["status"] == "success"
+    assert any_bench.began() == began + (1 if any_bench.survives else 2)
+
+
+def test_a_task_that_was_cleared_after_its_worker_was_lost_starts_anew(bench: Bench) -> None:
+    began = bench.began()
+    task = bench.task("waits")
+    task.with_a_worker_that_is_lost(lambda: bench.began() > began)
+    if not bench.survives:
+        bench.until_idle()
+    assert task.next_try(is_cleared=True, variables={"ms": 0}).run()["status"] == "success"
     bench.until_idle()
+    assert bench.began() == began + 2
 
 
-def test_a_large_log_arrives_whole_and_once(bench: Bench) -> None:
-    task = bench.task("talkative")
-    assert task.run()["status"] == "success"
+def test_a_large_log_arrives_whole_and_once(any_bench: Bench) -> None:
+    task, result = any_bench.once("chatter", **CHATTER)
+    assert result["status"] == "success"
     told = [line.split()[1] for _, line in task.log.lines if line.startswith("Zeile ")]
-    assert told == [str(number) for number in range(5000)]
+    assert told == [str(number) for number in range(LINES)]
 
 
-def test_letters_of_the_whole_world_arrive(bench: Bench) -> None:
-    task = bench.task("grün", variables={"note": 'Ünï 😀 "x"'})
-    assert task.run()["message"].startswith("model.shop.grün: success")
+def test_letters_of_the_whole_world_arrive(any_bench: Bench) -> None:
+    task, _ = any_bench.once("chatter", **CHATTER)
     assert 'Größe 😀 {"a": 1}' in task.log.text
-    assert bench.query('select note from main."grün"') == [('Ünï 😀 "x"',)]
+    assert "main.grün" in task.log.text
+    assert any_bench.query('select note from main."grün"') == [('Ünï 😀 "x"',)]
 
 
 def test_of_several_nodes_each_has_a_verdict_and_a_retry_runs_only_what_is_not_done(bench: Bench) -> None:
@@ -146,7 +177,7 @@ def statuses(rows: list[dict[str, Any]]) -> dict[str, str]:
 def test_the_age_of_a_source_is_told(bench: Bench) -> None:
     from dbt_af_k8s.airflow import DbtFreshnessOperator
 
-    bench.task("raw", "seed").run()
+    bench.once("raw", "seed")
     invocation = DbtInvocation("freshness", (node_by_id("source.shop.main.raw"),))
     found = bench.task_of("age", invocation, DbtFreshnessOperator).run()
     assert (found["status"], found["max_loaded_at"][:10]) == ("warn", "2026-01-03")
@@ -156,26 +187,32 @@ def test_the_age_of_a_source_is_told(bench: Bench) -> None:
 def test_a_macro_is_run_and_judged_by_its_own_words(bench: Bench) -> None:
     from dbt_af_k8s.airflow import DbtMaintenanceOperator
 
-    bench.task("orders").run()
+    bench.query(
+        "create or replace table moments as select timestamp '2026-01-01' + to_days(59 * i) as moment "
+        "from range(2) as r(i)"
+    )
     options = (("expiration_timeout", 1), ("key", "moment"))
     node = (selection("model.shop.moments"),)
-    bench.task("moments").run()
     invocation = DbtInvocation("run-operation", node, operation="ttl", options=options)
     found = bench.task_of("ttl", invocation, DbtMaintenanceOperator, not_while=()).run()
     assert (found["status"], found["rows"]) == ("done", 1)
 
 
-def test_secrets_are_nowhere(bench: Bench) -> None:
-    task = bench.task("orders")
-    result = task.run()
-    failed = bench.task("flaky_and_gone", nodes=("model.shop.broken",))
-    with pytest.raises(DbtFailedError) as error:
-        failed.run()
-    fields = {name: getattr(task.operator, name) for name in type(task.operator).template_fields}
-    shown = [result, task.log.text, failed.log.text, str(error.value), task.pushed, fields, repr(task.operator)]
-    everything = json.dumps([*shown, task.stored, failed.stored], default=repr)
+def test_secrets_are_nowhere(any_bench: Bench) -> None:
+    any_bench.once("orders")
+    # All that the tasks of this runner have said so far, where the other tests ran before.
+    shown = [
+        (each.log.lines, each.result, each.pushed, each.stored, each.errors, _fields(each.operator))
+        for each in any_bench.tasks
+    ]
+    everything = json.dumps(shown, default=repr)
     for secret in (SECRET, TOKEN):
-        assert secret not in everything
+        before, found, _ = everything.partition(secret)
+        assert not found, f"it stands after: {before[-500:]}"
+
+
+def _fields(operator: object) -> dict[str, object]:
+    return {name: getattr(operator, name) for name in getattr(operator, "template_fields", ())}
 
 
 # Of the libraries that pycarlo uses, not of ours.
@@ -197,5 +234,5 @@ def test_what_dbt_left_on_a_server_is_sent_to_monte_carlo(dbt_api: Bench, monkey
     assert {event["invocationId"], manifest["metadata"]["invocation_id"], results["metadata"]["invocation_id"]} == {
         event["invocationId"]
     }
-    assert {"model.shop.orders", "model.shop.endless"} <= set(manifest["nodes"])
+    assert {"model.shop.orders", "model.shop.waits"} <= set(manifest["nodes"])
     assert [row["unique_id"] for row in results["results"]] == ["model.shop.orders"]

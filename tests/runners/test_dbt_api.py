@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from runners.api import CONNECTION, TOKEN
-from runners.bench import Task, first_event, selection, until
+from runners.bench import selection, until
 from runners.odd_bench import OddBench
 from runners.odd_server import GOOD_LOG, OddServer, event, finished
+from runners.task import Task, first_event
 
 from dbt_af_k8s.airflow import DbtBuildOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
