@@ -114,6 +114,7 @@ def make(kubernetes: "Place", name: str) -> Iterator[Make]:
             startup_check_interval_seconds=0.2,
             poll_interval=0.2,
             in_cluster=False,
+            retries=2,
         )
         operators.append(operator)
         return operator
