@@ -138,7 +138,9 @@ class SqliteDatabase:
                 yield _Cursor(connection.cursor(), is_postgres=False)
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                # After a full disk SQLite has rolled back already, and would only complain of this.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as reason:
             connection.close()

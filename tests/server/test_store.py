@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from full_disk import disk_with_room_for_files_of
 from postgres import PostgresServer
 
 from dbt_af_k8s.errors import UsageError
@@ -243,6 +244,18 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "state.sqlite").write_text("no database, however long this text may be " * 50)
     with pytest.raises(UsageError, match="cannot be used"):
         SqliteDatabase(tmp_path / "state.sqlite")
+
+
+def test_a_full_disk_is_told_and_forgotten_when_there_is_room(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "state.sqlite")
+    store = Store(database)
+    with (
+        disk_with_room_for_files_of((tmp_path / "state.sqlite").stat().st_size),
+        pytest.raises(DatabaseError, match=r"(disk is full|disk I/O error)"),
+    ):
+        store.submit(request("large", "run", "x" * 5_000_000), 1000)
+    assert store.submit(request("after"), 1000) is Submitted.NEW
+    database.close()
 
 
 def test_an_address_is_never_in_a_message() -> None:
