@@ -132,7 +132,7 @@ def _script(task: TaskPlan, *, is_changed: bool) -> tuple[Because, ...]:
     if task.dbt_pod is not None:
         of_dbt = task.dbt_pod.target
         amounts = ", ".join(f"{key} {amount}" for key, amount in of_dbt.limits.items()) or "no limits"
-        row = f"`pod` of `{of_dbt.name}` in `runners`"
+        row = f"`pod` of `{of_dbt.name}` in `runners`" if of_dbt.name else "the node's own `runner`"
         return (Because("image", of_dbt.image, row), Because("resources", amounts, row))
     if task.venv is not None:
         found = ", ".join(task.venv.target.requirements) or "none"

@@ -90,14 +90,15 @@ def target_for_node(
 
 
 def read_runner_pod(
-    written: Mapping[str, Any], *, row: str, file: str, defaults: Mapping[str, Any], is_of_cloud: bool = False
+    written: Mapping[str, Any], *, row: str | None, file: str, defaults: Mapping[str, Any], is_of_cloud: bool = False
 ) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
     """Read the pod of a row of `runners`, whose dbt runs in a pod: the keys of a target but those about scripts.
 
-    `row` is the row's pattern and `file` that of the settings, both for messages; `defaults` are keys that the pod need
-    not have. The cluster of a cloud is found by the runner's own options. None where an error is among the issues.
+    `row` is the row's pattern and `file` that of the settings, both for messages; without `row` it is a node's own
+    runner, and `file` the node's. `defaults` are keys that the pod need not have. The cluster of a cloud is found by
+    the runner's own options. None where an error is among the issues.
     """
-    place = _Place(("runners", row, "pod"), file)
+    place = _Place(("meta.runner", "pod") if row is None else ("runners", row, "pod"), file)
     out_of_place = (*_OF_SCRIPTS, *(_OF_CLUSTER if is_of_cloud else ()))
     found = [
         Finding((key,), "wrong", f"`{key}` has no place in the pod of a runner.", _WAY_OUT_OF_PLACE)
@@ -105,7 +106,7 @@ def read_runner_pod(
         if written.get(key) is not None
     ]
     rest = {key: value for key, value in written.items() if key not in out_of_place}
-    target, issues = _read(row, {**defaults, **rest, "xcom": False}, place)
+    target, issues = _read(row or "", {**defaults, **rest, "xcom": False}, place)
     return (None, (*place.tell(found), *issues)) if found else (target, issues)
 
 

@@ -98,6 +98,26 @@ def test_a_node_names_a_cloud_s_runner_and_a_row_says_which_cluster() -> None:
     assert told in [issue.message for issue in of_b.issues if issue.node == "model.shop.a"]
 
 
+def test_what_is_wrong_with_a_node_s_own_pod_is_told_at_each_such_node() -> None:
+    own = {"runner": {"type": "gke_pod", "pod": {"image_nam": "x"}}}
+    issues = plan_of(model("a", meta=own), model("b", meta={"runner": "gke_pod"}), model("c", meta=own)).issues
+    told = {(issue.node, issue.file, issue.key) for issue in issues}
+    for name in "abc":
+        place = (f"model.shop.{name}", f"models/sales/{name}.sql")
+        assert {(*place, "meta.runner"), (*place, "meta.runner.pod.image_name")} <= told
+        assert ((*place, "meta.runner.pod.image_nam") in told) is (name != "b")
+
+
+def test_a_pod_that_a_node_has_from_a_row_is_told_at_the_row() -> None:
+    settings = {"runners": {"prod": {"type": "kubernetes_pod", "pod": {"image_nam": "x"}}}}
+    nodes = (model("a", meta={"runner": "kubernetes_pod"}), model("b", meta={"runner": "kubernetes_pod"}))
+    issues = plan_of(*nodes, settings=settings).issues
+    assert [(issue.file, issue.key) for issue in issues if issue.is_error] == [
+        ("dbt_af_k8s.yml", "runners.prod.pod.image_nam"),
+        ("dbt_af_k8s.yml", "runners.prod.pod.image_name"),
+    ]
+
+
 @pytest.mark.parametrize("row", [GKE | {"create": {"autopilot": {}}}, {"type": "eks_pod", "cluster_name": "c"}])
 def test_a_compiled_plan_holds_pods_and_clusters(row: dict[str, Any]) -> None:
     dag = planned({**row, "pod": POD}).dag("sales__daily")

@@ -15,7 +15,21 @@ from dbt_af_k8s.pods.clouds import EksCluster, GkeCluster
 from dbt_af_k8s.pods.dbt_values import ConnectionProfile, DbtPod
 from dbt_af_k8s.pods.target import read_runner_pod
 from dbt_af_k8s.pods.values import KubernetesTarget
-from dbt_af_k8s.route.runners import RunnerChoice, choose_runner
+from dbt_af_k8s.route.runners import choose_runner, options_row
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A task whose dbt runs in a pod."""
+
+    task: TaskPlan
+    options: KubernetesPodOptions
+    #: The row of `runners` with the pod; None where the node's own `runner` says something of it.
+    row: str | None
+    #: Where the pod is written: the settings, or the node's file.
+    file: str
+    #: The node, where it names its runner itself.
+    node: str | None = None
 
 
 @dataclass(slots=True)
@@ -28,23 +42,24 @@ class RunnerPods:
 
     def faults(self, dags: Sequence[DagPlan]) -> Mapping[str, tuple[Issue, ...]]:
         """By domain: what is wrong with the pods of its tasks."""
-        found: dict[str, list[Issue]] = {}
+        found: dict[str, dict[tuple[str | None, ...], Issue]] = {}
         for dag in dags:
-            for task, options, row in self._asked(dag):
-                known = found.setdefault(dag.domain, [])
-                issues = (*self._pod(options, row)[1], *self._of_connection(task, options), *_of_cluster(task, options))
-                node = next(iter(task.nodes), None)
-                texts = {issue.message for issue in known}
-                known += [
-                    replace(issue, node=node) for issue in issues if issue.is_error and issue.message not in texts
-                ]
-        return {domain: tuple(found[domain]) for domain in sorted(found) if found[domain]}
+            known = found.setdefault(dag.domain, {})
+            for asked in self._asked(dag):
+                issues = (*self._pod(asked)[1], *self._of_connection(asked), *_of_cluster(asked))
+                node = next(iter(asked.task.nodes), None)
+                for issue in issues:
+                    # Once for a row, with the first of its nodes; and for each node that says it itself.
+                    mark = (issue.message, issue.key, issue.file, asked.node if asked.row is None else None)
+                    if issue.is_error:
+                        known.setdefault(mark, replace(issue, node=node))
+        return {domain: tuple(found[domain].values()) for domain in sorted(found) if found[domain]}
 
     def filled(self, dags: Sequence[DagPlan]) -> tuple[DagPlan, ...]:
         """The DAGs with the pods of their tasks; a task whose pod has errors stays as it is."""
         made = []
         for dag in dags:
-            pods = {task.task_id: self._dbt_pod(task, options, row) for task, options, row in self._asked(dag)}
+            pods = {asked.task.task_id: self._dbt_pod(asked) for asked in self._asked(dag)}
             tasks = tuple(replace(task, dbt_pod=pods.get(task.task_id)) for task in dag.tasks) if pods else dag.tasks
             made.append(replace(dag, tasks=tasks))
         return tuple(made)
@@ -54,28 +69,40 @@ class RunnerPods:
         read = (self._read[key][1] for key in sorted(self._read))
         return tuple(issue for issues in read for issue in issues if not issue.is_error)
 
-    def _asked(self, dag: DagPlan) -> Iterator[tuple[TaskPlan, KubernetesPodOptions, str]]:
-        """The tasks whose dbt runs in a pod, with the runner's options and the row that they come from."""
+    def _asked(self, dag: DagPlan) -> Iterator[_Asked]:
+        """The tasks whose dbt runs in a pod."""
         for task in dag.tasks:
             if task.dbt is None:
                 continue
-            rule = self._choice(task).rule
-            if rule.runner == task.runner and isinstance(rule.options, KubernetesPodOptions):
-                yield task, rule.options, rule.pattern
+            rows = self.inputs.settings.runners
+            node, own = self._own(task)
+            rule = choose_runner(task.target, rows, own).rule
+            if rule.runner != task.runner or not isinstance(rule.options, KubernetesPodOptions):
+                continue
+            if node is None or own is None:
+                yield _Asked(task, rule.options, rule.pattern, self.inputs.settings_file)
+                continue
+            row = options_row(task.target, rows, own.runner)
+            if row is None or "pod" in own.given:
+                yield _Asked(task, rule.options, None, self._file(node), node)
+            else:
+                yield _Asked(task, rule.options, row.pattern, self.inputs.settings_file, node)
 
-    def _choice(self, task: TaskPlan) -> RunnerChoice:
-        return choose_runner(task.target, self.inputs.settings.runners, self._own(task))
-
-    def _own(self, task: TaskPlan) -> NodeRunner | None:
+    def _own(self, task: TaskPlan) -> tuple[str | None, NodeRunner | None]:
         for key in task.nodes:
             decision = self.decisions.nodes.get(key) or self.decisions.sources.get(key)
             if decision is not None:
-                return decision.settings.runner
-        return None
+                return key, decision.settings.runner
+        return None, None
 
-    def _pod(self, options: KubernetesPodOptions, row: str) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
+    def _file(self, node: str) -> str:
+        manifest = self.inputs.manifest
+        return manifest.nodes[node].file if node in manifest.nodes else manifest.sources[node].file
+
+    def _pod(self, asked: _Asked) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
+        options = asked.options
         is_of_cloud = isinstance(options, GkePodOptions | EksPodOptions)
-        key = json.dumps([row, is_of_cloud, options.pod], sort_keys=True, default=str)
+        key = json.dumps([asked.row or "", asked.file, is_of_cloud, options.pod], sort_keys=True, default=str)
         if key not in self._read:
             shared = self.inputs.settings.kubernetes
             defaults: dict[str, Any] = {"namespace": shared.namespace}
@@ -83,19 +110,18 @@ class RunnerPods:
                 defaults["kubernetes_conn_id"] = shared.kubernetes_conn_id
             self._read[key] = read_runner_pod(
                 options.pod,
-                row=row,
-                file=self.inputs.settings_file,
+                row=asked.row,
+                file=asked.file,
                 defaults={name: value for name, value in defaults.items() if value is not None},
                 is_of_cloud=is_of_cloud,
             )
         return self._read[key]
 
-    def _of_connection(self, task: TaskPlan, options: KubernetesPodOptions) -> tuple[Issue, ...]:
-        if options.conn_id is None or self._adapter(task) is not None:
+    def _of_connection(self, asked: _Asked) -> tuple[Issue, ...]:
+        if asked.options.conn_id is None or self._adapter(asked.task) is not None:
             return ()
-        message = (
-            f"`conn_id` of a runner becomes an output of profiles.yml, and the type of `{task.target}` is not known."
-        )
+        target = asked.task.target
+        message = f"`conn_id` of a runner becomes an output of profiles.yml, and the type of `{target}` is not known."
         fix = "Give the project a profiles.yml in which the target has its `type`; secrets need not be in it."
         return (error("bad-kubernetes-target", message, fix, file=self.inputs.settings_file, key="runners"),)
 
@@ -104,8 +130,9 @@ class RunnerPods:
         target = task.target or profile.default_target
         return profile.target_types.get(target or "") or self.inputs.manifest.adapter_type
 
-    def _dbt_pod(self, task: TaskPlan, options: KubernetesPodOptions, row: str) -> DbtPod | None:
-        target, _ = self._pod(options, row)
+    def _dbt_pod(self, asked: _Asked) -> DbtPod | None:
+        task, options = asked.task, asked.options
+        target, _ = self._pod(asked)
         if target is None:
             return None
         profile = self.inputs.profile
@@ -131,8 +158,9 @@ class RunnerPods:
         )
 
 
-def _of_cluster(task: TaskPlan, options: KubernetesPodOptions) -> tuple[Issue, ...]:
+def _of_cluster(asked: _Asked) -> tuple[Issue, ...]:
     """What a row of the settings must say of a cloud's cluster, and a node whose runner no row has need not know."""
+    options = asked.options
     needed: tuple[str, ...] = ()
     if isinstance(options, GkePodOptions):
         needed = ("project_id", "location", "cluster_name")
@@ -141,9 +169,9 @@ def _of_cluster(task: TaskPlan, options: KubernetesPodOptions) -> tuple[Issue, .
     missing = ", ".join(f"`{name}`" for name in needed if not getattr(options, name))
     if not missing:
         return ()
-    message = f"The runner `{task.runner}` lacks {missing}, so it does not say which cluster."
+    message = f"The runner `{asked.task.runner}` lacks {missing}, so it does not say which cluster."
     fix = "Give them in the node's `meta.runner`, or in a row of `runners` with that runner."
-    return (error("bad-node-setting", message, fix, key="meta.runner"),)
+    return (error("bad-node-setting", message, fix, file=asked.file, key="meta.runner"),)
 
 
 def _gke(options: KubernetesPodOptions) -> GkeCluster | None:
