@@ -74,17 +74,20 @@ def parse_profile(
         fix = choose_from(target, [str(key) for key in outputs])
         reading.tell(is_error=True, code="unknown-target", message=message, fix=fix, path=("outputs",))
     types: dict[str, str] = {}
+    broken: list[str] = []
     python_targets: dict[str, Mapping[str, Any]] = {}
     for key, output in outputs.items():
         found_type = _type_of(str(key), output, reading, is_selected=key == selected)
         if found_type is None:
+            broken.append(str(key))
             continue
         types[str(key)] = found_type
         if found_type in PYTHON_TARGET_TYPES:
             python_targets[str(key)] = _rendered_whole(str(key), output, reading, is_selected=key == selected)
         else:
             _look_at_warehouse(str(key), output, reading, is_selected=key == selected)
-    return Profile(name, default, types, python_targets, file), tuple(reading.issues)
+    profile = Profile(name, default, types, python_targets, file, broken_targets=tuple(broken))
+    return profile, tuple(reading.issues)
 
 
 def _wrong(reading: _Reading, path: tuple[str | int, ...], message: str) -> None:

@@ -269,3 +269,5 @@ class Profile:
     file: str = "profiles.yml"
     #: Whether there is a profiles.yml at all; without one every target name is taken as a warehouse.
     found: bool = True
+    #: Targets that are there, and whose `type` cannot be read; what is wrong with them is told.
+    broken_targets: tuple[str, ...] = ()

@@ -444,3 +444,11 @@ def test_large_projects_plan_quickly() -> None:
     wide = [model(f"w{i}", "m0", folder="web") for i in range(2_000)]
     plan = build(inputs_of(project(*chain, *wide), profile=PROFILE)).plan
     assert [len(plan.dag(dag_id).tasks) for dag_id in ("sales__daily", "web__daily")] == [10_000, 2_001]
+
+
+def test_a_target_with_errors_is_not_told_as_missing() -> None:
+    profile = replace(PROFILE, target_types={}, broken_targets=("dev",))
+    plan = plan_of(model("a"), profile=profile)
+    assert [(issue.code, issue.node) for issue in plan.issues] == [("broken-target", "model.shop.a")]
+    plan = plan_of(model("a"), profile=profile, settings={"targets": {"default": "dev"}})
+    assert [(issue.code, issue.key) for issue in plan.issues] == [("broken-target", "targets.default")]

@@ -186,6 +186,10 @@ def target_problem(inputs: PlanInputs, node: Node, choice: TargetChoice) -> Issu
     if choice.target not in types:
         if choice.target in _settings_targets(inputs):
             return None  # told once, at the settings, and no DAG is made
+        if choice.target in inputs.profile.broken_targets:
+            message = f"Target `{choice.target}` ({choice.because}) has errors, so the node cannot run on it."
+            fix = f"Correct `outputs.{choice.target}` in {inputs.profile.file}; its errors are told with that file."
+            return error("broken-target", message, fix, file=node.file, node=node.unique_id)
         close = get_close_matches(choice.target, types, 1)
         guess = f"Did you mean `{close[0]}`? " if close else ""
         known = ", ".join(f"`{name}`" for name in types) or "none"

@@ -39,17 +39,20 @@ def _foreign_manifest(inputs: PlanInputs) -> Iterable[Issue]:
 
 def _unknown_targets(inputs: PlanInputs) -> Iterable[Issue]:
     types = inputs.profile.target_types
-    if not inputs.profile.found or not types:
+    if not inputs.profile.found or not (types or inputs.profile.broken_targets):
         return
     targets = inputs.settings.targets
     named = [
         (f"targets.{purpose}", getattr(targets, purpose)) for purpose in ("default", "tests", "maintenance", "backfill")
     ]
     for key, target in [*named, ("--target", inputs.target)]:
-        if target is not None and target not in types:
+        if target in inputs.profile.broken_targets:
+            fix = f"Correct `outputs.{target}` in {inputs.profile.file}; its errors are told with that file."
+            yield error("broken-target", f"Target `{target}` has errors.", fix, file=inputs.settings_file, key=key)
+        elif target is not None and target not in types:
             close = get_close_matches(target, types, 1)
             guess = f"Did you mean `{close[0]}`? " if close else ""
-            known = ", ".join(f"`{name}`" for name in types)
+            known = ", ".join(f"`{name}`" for name in types) or "none"
             file = None if key == "--target" else inputs.settings_file
             message = f"Target `{target}` is not in profile `{inputs.profile.name}`."
             yield error("unknown-target", message, f"{guess}It has: {known}.", file=file, key=key)
