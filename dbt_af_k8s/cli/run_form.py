@@ -6,30 +6,56 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from dbt_af_k8s.cli.run_order import RunStep
-from dbt_af_k8s.errors import FormError, UsageError
+from dbt_af_k8s.errors import FormError, UsageError, quoted
 
 if TYPE_CHECKING:
-    from dbt_af_k8s.plan.values import DagPlan
+    from dbt_af_k8s.plan.values import DagPlan, FormField
     from dbt_af_k8s.schedule.values import Interval
 
+#: By the type of a field: what its value is in Python, and in words.
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "string": (str, "a text"),
+    "boolean": (bool, "true or false"),
+    "object": (dict, "a JSON object"),
+    "interval": (str, "a text, ISO 8601, for example 2026-03-29"),
+}
 _START, _END = "start_dttm", "end_dttm"
 
 
 def read_form(dag: "DagPlan", text: str) -> dict[str, Any]:
-    """The form that was typed as JSON. Raises `UsageError` where it is no JSON object, or has a field too many."""
+    """The form that was typed as JSON.
+
+    Raises `UsageError` where it is no JSON object, and with every field too many and every value of a wrong type.
+    """
     try:
         form = json.loads(text)
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         raise UsageError(f"--form is no JSON: {reason}.") from None
     if not isinstance(form, dict):
         raise UsageError('--form must be a JSON object, as {"models": "orders"}.')
-    known = [_START, _END, *(field.name for field in dag.form)]
-    for name in form:
+    fields = {field.name: field for field in dag.form}
+    known = list(dict.fromkeys((_START, _END, *fields)))
+    problems = []
+    for name, value in form.items():
         if name not in known:
             close = get_close_matches(name, known, 1)
             told = f"Did you mean `{close[0]}`?" if close else f"It has {', '.join(f'`{each}`' for each in known)}."
-            raise UsageError(f"The form of {dag.dag_id} has no field `{name}`. {told}")
+            problems.append(f"The form of {dag.dag_id} has no field {quoted(name)}. {told}")
+        elif value is not None:
+            problems += _value_problems(name, value, fields.get(name))
+    if problems:
+        raise UsageError("\n".join(problems))
     return form
+
+
+def _value_problems(name: str, value: Any, field: "FormField | None") -> list[str]:
+    """What Airflow would say of a value, in words. Null stands for a field that is left empty."""
+    kind, told = _KINDS[field.type] if field is not None else _KINDS["interval"]
+    if not isinstance(value, kind):
+        return [f"{name} must be {told}, not {json.dumps(value)[:80]}."]
+    if field is not None and field.choices and value not in field.choices:
+        return [f"{name} must be one of {', '.join(f'`{choice}`' for choice in field.choices)}."]
+    return []
 
 
 def runs_of_form(dag: "DagPlan", form: Mapping[str, Any], otherwise: "Interval") -> tuple[RunStep, ...]:

@@ -13,8 +13,12 @@ from dbt_af_k8s.schedule.values import Interval
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Interval(datetime(2026, 1, 11, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC))
-FIELDS = tuple(
-    FormField(name, "string", name.title(), "") for name in ("models", "chunk", "vars", "full_refresh", "with_tests")
+FIELDS = (
+    FormField("models", "string", "Models", ""),
+    FormField("chunk", "string", "Chunk", "", choices=("day", "none")),
+    FormField("vars", "object", "Vars", ""),
+    FormField("full_refresh", "boolean", "Full refresh", ""),
+    FormField("with_tests", "boolean", "With tests", ""),
 )
 
 
@@ -45,7 +49,12 @@ def test_another_dag_has_one_run_with_the_form_as_it_is() -> None:
     [
         ("{", "--form is no JSON"),
         ("[1]", "--form must be a JSON object"),
-        ('{"model": "orders"}', "has no field `model`. Did you mean `models`?"),
+        ('{"model": "orders"}', "has no field 'model'. Did you mean `models`?"),
+        ('{"models": 5, "zzz": 1}', "models must be a text, not 5.\nThe form of sales__x has no field 'zzz'."),
+        ('{"full_refresh": "yes"}', "full_refresh must be true or false"),
+        ('{"vars": [1]}', "vars must be a JSON object"),
+        ('{"chunk": "year"}', "chunk must be one of `day`, `none`."),
+        ("[" * 100_000, "--form is no JSON"),
         ('{"zzz": 1}', "It has `start_dttm`, `end_dttm`, `models`"),
         ('{"start_dttm": 5, "end_dttm": "2026-01-01"}', "start_dttm must be a text"),
         ('{"start_dttm": "2026-01-01"}', "start_dttm is given and end_dttm is not"),
