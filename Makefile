@@ -62,7 +62,7 @@ PURE_TESTS := $(wildcard $(addprefix tests/,test_names.py test_errors.py manifes
 LONGEST_TESTS := tests/docs tests/example tests/dbt tests/airflow
 OTHER_TESTS := $(LONGEST_TESTS) $(filter-out $(LONGEST_TESTS) $(PURE_TESTS) tests/scheduler tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
-test-load: $(READY) ## The dbt server under load, 200 invocations, and a plan of 100,000 tasks (8 minutes)
+test-load: $(READY) ## The dbt server under load, 200 invocations, and a plan of 100,000 tasks (3 minutes)
 	$(BIN)/python -m pytest -m load tests/server tests/plan/test_many_tasks.py
 
 bench: $(READY) ## Measure parsing, compiling and starting dbt beside the peers (half an hour), and write the page

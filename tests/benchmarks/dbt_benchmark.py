@@ -1,9 +1,10 @@
 """Starting dbt for one model of a project: the task's command from a slice, plain dbt, and the bare imports.
 
-The warehouse is a DuckDB file in which every model is a table already, because dbt lists the schema of what it runs.
-All projects of a measurement find the same number of tables there: so they differ in nothing but themselves.
+The warehouse is a DuckDB file with many tables, because dbt lists the schema of what it runs. Projects that find the
+same number of tables there differ in nothing but themselves.
 """
 
+import json
 import shutil
 import sys
 import tempfile
@@ -32,11 +33,22 @@ _NODE = "d001_m49"
 _DAY = datetime(2026, 1, 11, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """Models of the project, and tables in the warehouse's schema (at least as many)."""
+
+    models: int
+    tables: int
+
+    def __str__(self) -> str:
+        return f"{self.models}/{self.tables}"
+
+
 @dataclass(frozen=True, slots=True)
 class RealProject:
     """A project with all its files, parsed by dbt, with slices and a warehouse."""
 
-    models: int
+    size: Size
     folder: Path
     store: Path
 
@@ -46,37 +58,40 @@ class RealProject:
         return {"SHOP_DUCKDB": str(self.folder / "shop.duckdb"), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
-def prepare_real(models: int, relations: int) -> RealProject:
-    """Write and parse a project (a minute or two for 5,000 models), cut its slices, fill its warehouse with tables."""
-    folder = CACHE / "projects" / f"real_{models}"
-    write_project(folder, models)
+def prepare_real(size: Size) -> RealProject:
+    """Write and parse a project (a minute or two for 5,000 models), cut its slices, fill its warehouse with tables.
+
+    In a process of its own: the system counts what a process once held among the peaks of those that it starts.
+    """
+    folder = CACHE / "projects" / f"real_{size.models}_{size.tables}"
+    made = measured([sys.executable, str(HERE / "dbt_benchmark.py"), str(folder), str(size.models), str(size.tables)])
+    return RealProject(size, folder, folder / "target" / str(made.told["slices"]))
+
+
+def _prepare(folder: Path, size: Size) -> str:
+    """The name of the slices."""
+    write_project(folder, size.models)
     parse(folder, DBT)
     made = make_slices((folder / "target" / "manifest.json").read_bytes(), folder, folder / "target")
     if made.refused:
         raise BenchmarkError(f"slices were refused: {made.reasons}")
-    (folder / "shop.duckdb").unlink(missing_ok=True)
     with duckdb.connect(str(folder / "shop.duckdb")) as warehouse:
-        for number in range(relations // DOMAIN):
+        for number in range(size.tables // DOMAIN):
             for at in range(DOMAIN):
                 name = f"{domain_name(number)}_m{at:02}"
                 warehouse.execute(
                     f"create table {name} as select 1 as id, 1.0 as amount, now() as happened_at, 'new' as status, "
                     "'NL' as country"
                 )
-    return RealProject(models, folder, folder / "target" / made.name)
+    return made.name
 
 
-def starting(sizes: Sequence[RealProject], times: int) -> dict[int, dict[str, list[Sample]]]:
+def starting(projects: Sequence[RealProject], times: int) -> dict[Size, dict[str, list[Sample]]]:
     """One run of one model of each project."""
-    runs: dict[str, Callable[[], Sample]] = {}
-    for project in sizes:
-        for name, run in _runs(project).items():
-            runs[f"{project.models} {name}"] = run
-    found: dict[int, dict[str, list[Sample]]] = {project.models: {} for project in sizes}
-    for key, samples in interleaved(runs, times).items():
-        models, _, name = key.partition(" ")
-        found[int(models)][name] = samples
-    return found
+    by_size = {project.size: _runs(project) for project in projects}
+    runs = {f"{size} {name}": run for size, named in by_size.items() for name, run in named.items()}
+    found = interleaved(runs, times)
+    return {size: {name: found[f"{size} {name}"] for name in named} for size, named in by_size.items()}
 
 
 def _runs(project: RealProject) -> Mapping[str, Callable[[], Sample]]:
@@ -129,3 +144,7 @@ class _Plain:
         words = f"{{start_dttm: '{self._day.isoformat()}', end_dttm: '{(self._day + timedelta(days=1)).isoformat()}'}}"
         argv = [DBT, "run", "--select", _NODE, "--vars", words, "--target-path", str(self._target)]
         return measured([*argv, "--profiles-dir", "."], cwd=self._project.folder, env=self._project.env)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"slices": _prepare(Path(sys.argv[1]), Size(int(sys.argv[2]), int(sys.argv[3])))}))

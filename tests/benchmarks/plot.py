@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-_WIDTH, _HEIGHT = 760, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 200, 44, 56
+_WIDTH, _HEIGHT = 800, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 232, 44, 56
 #: Told apart also by those who see few colours (Okabe and Ito).
 _COLOURS = ("#0072b2", "#000000", "#d55e00", "#cc79a7", "#009e73", "#e69f00")
 #: Least distance of two names, in pixels.
