@@ -1,8 +1,9 @@
 """The one line of a DAG file: from a project folder to its DAGs."""
 
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from airflow.sdk import DAG, get_parsing_context
 
 from dbt_af_k8s.airflow.emit import emit_dag, garbage_collection_paused
 from dbt_af_k8s.dbt.values import DbtProject
-from dbt_af_k8s.errors import ProjectError
+from dbt_af_k8s.errors import ProjectError, UsageError
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.store import load_dags
 
 if TYPE_CHECKING:
     from dbt_af_k8s.config.written import Config
+
+LOG = logging.getLogger(__name__)
 
 
 def dbt_dags(
@@ -39,8 +42,18 @@ def dbt_dags(
     The DAGs come from the compiled plan beside the manifest, which is made anew when the project has changed. On a
     worker, which runs one task, only the DAG of that task is read and built.
 
-    Raises `ProjectError` with every problem that stops the whole project; Airflow shows it as an import error.
+    Raises `ProjectError` with every problem that stops the whole project, and `UsageError` with every argument of a
+    wrong type; Airflow shows either as an import error.
     """
+    problems = [
+        *(_path_problem(name, path) for name, path in (("manifest", manifest), ("profiles_dir", profiles_dir)) if path),
+        _path_problem("project_dir", project_dir),
+        _config_problem(config),
+        None if target is None or isinstance(target, str) else f"target must be text, not {target!r}.",
+        *(_words_problem(name, words) for name, words in (("select", select), ("exclude", exclude))),
+    ]
+    if any(problems):
+        raise UsageError("\n".join(problem for problem in problems if problem))
     here = _folder_of_caller()
     project = DbtProject(
         project_dir=_absolute(here, project_dir),
@@ -61,8 +74,30 @@ def dbt_dags(
             compiled = load_dags(request, os.environ, only=asked)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
+        if not compiled.dags and asked is None:
+            LOG.warning("The dbt project %s gives no DAG; `dbt-af-k8s check` says why.", project.project_dir)
         project = replace(project, slices=compiled.slices, target_slices=compiled.target_slices)
         return {dag.dag_id: emit_dag(dag, project, request) for dag in compiled.dags}
+
+
+def _path_problem(name: str, value: object) -> str | None:
+    if isinstance(value, str | Path) and "\0" not in str(value):
+        return None
+    return f"{name} must be a path, as text or `Path`, not {value!r}."
+
+
+def _config_problem(config: object) -> str | None:
+    # `Config` itself is imported only where somebody has made one.
+    if config is None or hasattr(config, "model_dump_json"):
+        return None
+    if isinstance(config, Mapping):
+        return "config must be a path or a `Config`: make one of the mapping with `Config.model_validate(...)`."
+    return _path_problem("config", config)
+
+
+def _words_problem(name: str, words: object) -> str | None:
+    is_list = isinstance(words, Sequence) and all(isinstance(word, str) for word in words)
+    return None if words is None or is_list else f"{name} must be text or a list of texts, not {words!r}."
 
 
 def _folder_of_caller() -> Path:

@@ -143,6 +143,21 @@ def test_trouble_of_the_whole_project_is_one_readable_error_with_everything_in_i
     assert "During handling" not in done.stderr
 
 
+def test_every_argument_of_a_wrong_type_is_told(tmp_path):
+    done = load(write(tmp_path / "dags", "5, config={'strict': True}, target=3, select=['a', 1], exclude='b'"))
+    assert done.returncode != 0
+    last = done.stderr[done.stderr.index("UsageError") :]
+    for told in ("project_dir must be a path", "Config.model_validate", "target must be text", "select must be text"):
+        assert told in last
+    assert "exclude" not in last
+
+
+def test_a_selection_of_nothing_is_told_in_the_log(shop, tmp_path):
+    done = load(write(tmp_path / "dags", f"{str(shop)!r}, select='nothing'"))
+    assert done.stdout.partition("ANSWER")[2].strip() == "[]"
+    assert "gives no DAG" in done.stdout + done.stderr
+
+
 def test_a_cheap_import_and_the_public_names():
     code = (
         "import sys, dbt_af_k8s.airflow as ours\n"
