@@ -141,7 +141,8 @@ def _compile_into(
     for name, data in packed.items():
         _write(folder / name, data)
     _write(folder / _INDEX, index_to_text(index).encode())
-    for file in sorted((*folder.glob("*.json.z"), *folder.glob("*.slices"))):
+    # Whoever holds the lock is the only one who writes here: what else is half written is of one who was killed.
+    for file in sorted((*folder.glob("*.json.z"), *folder.glob("*.slices"), *folder.glob(".writing-*"))):
         if file.name not in packed and file.name not in index.stores:
             file.unlink(missing_ok=True)
     return replace(_read(_only(dags, only), folder, index), because=because, made_slices=made)

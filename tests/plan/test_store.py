@@ -229,6 +229,15 @@ def test_the_custom_target_path_is_found_without_yaml(shop: Path) -> None:
     assert load_dags(PlanRequest(shop), {}).folder.is_relative_to(shop / "build")
 
 
+def test_what_a_killed_process_left_is_swept(shop: Path) -> None:
+    load_dags(PlanRequest(shop), {})
+    folder = compiled_folder(shop)
+    left = folder / ".writing-abc"
+    left.write_text("half")
+    compile_project(PlanRequest(shop), {})
+    assert not left.exists()
+
+
 def test_asked_for_it_is_made_anew_though_fresh(shop: Path) -> None:
     compile_project(PlanRequest(shop), {})
     assert compile_project(PlanRequest(shop), {}).because == "it was asked for"
