@@ -30,9 +30,14 @@ class Project:
 
 
 def check_folders(config: ServerConfig, folder: Path) -> None:
-    """Raises `UsageError` that names every project of the settings without a `dbt_project.yml`."""
-    files = {name: (folder / section.project_dir) / "dbt_project.yml" for name, section in config.projects.items()}
-    missing = [f"Project {name}: there is no {file.resolve()}." for name, file in files.items() if not file.is_file()]
+    """Raises `UsageError` that names every `dbt_project.yml` and folder of a profiles.yml that is not there."""
+    missing = []
+    for name, section in config.projects.items():
+        file = folder / section.project_dir / "dbt_project.yml"
+        if not file.is_file():
+            missing.append(f"Project {name}: there is no {file.resolve()}.")
+        if section.profiles_dir is not None and not (folder / section.profiles_dir).is_dir():
+            missing.append(f"Project {name}: there is no folder {(folder / section.profiles_dir).resolve()}.")
     if missing:
         raise UsageError("\n".join(missing))
 
