@@ -78,7 +78,7 @@ def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None 
         stale = _why_stale(index, request, env)
         if stale is None:
             dags = _read_dags(folder, index, only)
-            if dags is not None:
+            if dags is not None and _has_stores(folder, index):
                 return _read(dags, folder, index)
             stale = "a file of it is missing or damaged"
         because = stale
@@ -126,7 +126,7 @@ def _compile_into(
     index = _read_index(folder)
     if index is not None and because != "it was asked for" and _why_stale(index, request, env) is None:
         made_meanwhile = _read_dags(folder, index, only)
-        if made_meanwhile is not None:
+        if made_meanwhile is not None and _has_stores(folder, index):
             return _read(made_meanwhile, folder, index)
     dags, index, packed = _plan(request, env)
     targets = {
@@ -249,6 +249,11 @@ def _read_dags(folder: Path, index: Index, only: str | None) -> tuple[DagPlan, .
             return None
         dags.append(dag)
     return tuple(dags)
+
+
+def _has_stores(folder: Path, index: Index) -> bool:
+    """Whether the slices are still there; what is in them is looked at by each task."""
+    return all((folder / name).is_file() for name in index.stores)
 
 
 def _only(dags: tuple[DagPlan, ...], only: str | None) -> tuple[DagPlan, ...]:

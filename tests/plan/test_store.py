@@ -238,6 +238,15 @@ def test_what_a_killed_process_left_is_swept(shop: Path) -> None:
     assert not left.exists()
 
 
+def test_slices_that_are_gone_are_made_anew(shop: Path) -> None:
+    made = load_dags(PlanRequest(shop), {}).slices
+    assert made is not None
+    made.unlink()
+    assert load_dags(PlanRequest(shop), {}, only="sales__daily").because == "a file of it is missing or damaged"
+    assert made.is_file()
+    assert load_dags(PlanRequest(shop), {}).because is None
+
+
 def test_asked_for_it_is_made_anew_though_fresh(shop: Path) -> None:
     compile_project(PlanRequest(shop), {})
     assert compile_project(PlanRequest(shop), {}).because == "it was asked for"
