@@ -7,6 +7,7 @@ from dbt_af_k8s.errors import Issue, error, warning
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
+from dbt_af_k8s.plan.passes.fused_words import strange_fused_words
 from dbt_af_k8s.plan.passes.layout import Layout
 from dbt_af_k8s.plan.passes.runner_rows import idle_runner_rows
 
@@ -26,6 +27,7 @@ def project_issues(inputs: PlanInputs, decisions: Decisions, layout: Layout) -> 
         *decisions.scripts.unused(),
         *_idle_kubernetes(inputs, decisions),
         *idle_runner_rows(inputs, decisions),
+        *strange_fused_words(inputs),
         *_empty(inputs, layout),
     )
 
