@@ -248,6 +248,26 @@ def test_a_worker_that_dies_leaves_a_pod_which_the_next_try_adopts(
     assert second.pod.metadata.name == left.metadata.name
 
 
+def test_a_pod_that_is_being_deleted_is_waited_for_and_not_adopted(
+    make: Make, kubernetes: "Place", core: client.CoreV1Api, name: str
+) -> None:
+    tries = Tries(name)
+    source = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit(1)))\n"
+        "print('began', flush=True)\ntime.sleep(1.5)"
+    )
+    first = make(source)
+    first.prepare(tries.context(1))
+    super(DbtPodOperator, first).get_or_create_pod(first.build_pod_request_obj(tries.context(1)), tries.context(1))
+    (left,) = pods_of(core, kubernetes, name)
+    until(lambda: "began" in log_of(core, kubernetes, name))
+    core.delete_namespaced_pod(left.metadata.name, kubernetes.namespace)
+    second = make(source)
+    second.execute(tries.context(2))
+    assert second.pod.metadata.name != left.metadata.name
+
+
 @pytest.mark.parametrize(("source", "told"), [(TELL, None), ("raise SystemExit(4)", "exit code 4")])
 def test_a_deferred_task_has_the_same_verdict(make: Make, name: str, source: str, told: str | None) -> None:
     operator, again = (make(source, deferrable=True, xcom=told is None, log_every=0) for _ in range(2))
