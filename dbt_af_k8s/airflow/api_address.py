@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from dbt_af_k8s.dbt.place import PlaceError, PlaceRefusesError
 
@@ -41,6 +42,16 @@ class Address:
     auth: tuple[str, str] | None = field(repr=False)
     #: True, False, or the path of the certificates to trust.
     verify: bool | str = True
+
+    @property
+    def is_overheard(self) -> bool:
+        """Whether credentials go over a network in clear; networks of one machine and of one cluster are trusted."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        is_near = (
+            host in ("127.0.0.1", "::1") or "." not in host or host.endswith((".svc", ".cluster.local", ".localhost"))
+        )
+        return parts.scheme == "http" and not is_near and ("Authorization" in self.headers or self.auth is not None)
 
 
 def address_of(connection: ConnectionFields) -> Address:

@@ -5,8 +5,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.hook import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 
-from dbt_af_k8s.airflow.api_address import address_of
+from dbt_af_k8s.airflow.api_address import Address, ApiRefusedError, address_of
 from dbt_af_k8s.airflow.api_place import ApiPlace, Try, Waiting
 from dbt_af_k8s.airflow.api_trigger import DbtApiTrigger
 from dbt_af_k8s.airflow.tries import first_try
@@ -34,7 +35,7 @@ def api_place(
     limit = operator.execution_timeout
     waiting = None if resumed is None else _waiting(resumed, operator)
     return ApiPlace(
-        address_of(BaseHook.get_connection(options.conn_id)),
+        _address(options.conn_id, operator),
         options,
         try_of(context, operator, part),
         operator.log,
@@ -43,6 +44,24 @@ def api_place(
         time_limit=None if limit is None else limit.total_seconds(),
         on_artifacts=getattr(operator, "hand_over", None) if getattr(operator, "artifacts", None) else None,
     )
+
+
+def _address(conn_id: str, operator: BaseOperator) -> Address:
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ApiRefusedError(
+            f"There is no Airflow connection `{conn_id}`, which the runner dbt_api names in `conn_id`. Make one of "
+            "type HTTP with the dbt server's address, or name another."
+        ) from None
+    address = address_of(connection)
+    if address.is_overheard:
+        operator.log.warning(
+            "The connection %s sends its credentials to %s unencrypted. Write https:// before its host.",
+            conn_id,
+            address.url,
+        )
+    return address
 
 
 def try_of(context: Mapping[str, Any], operator: BaseOperator, part: str = "") -> Try:

@@ -284,3 +284,31 @@ def test_where_a_connection_leads(fields: dict[str, Any], url: str, auth: Any) -
     found = address_of(Connection(conn_id="c", conn_type="http", **fields))
     assert (found.url, found.auth) == (url, auth)
     assert "auth" not in repr(found)
+
+
+def test_a_connection_that_is_missing_is_told_and_not_tried_again(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(f"AIRFLOW_CONN_{CONNECTION.upper()}")
+    with pytest.raises(DbtFailedError, match=f"no Airflow connection `{CONNECTION}`.*type HTTP"):
+        task.run()
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_overheard"),
+    [
+        ({"host": "dbt.example.com", "password": "t"}, True),
+        ({"host": "http://dbt.example.com", "login": "u", "password": "p"}, True),
+        ({"host": "https://dbt.example.com", "password": "t"}, False),
+        ({"host": "dbt.example.com"}, False),
+        # Within a machine and a cluster.
+        ({"host": "localhost", "password": "t"}, False),
+        ({"host": "127.0.0.1", "password": "t"}, False),
+        ({"host": "dbt-server.data.svc.cluster.local", "password": "t"}, False),
+        ({"host": "dbt-server.data.svc", "password": "t"}, False),
+    ],
+)
+def test_credentials_in_clear_are_noticed(fields: dict[str, Any], is_overheard: bool) -> None:
+    from airflow.sdk import Connection
+
+    from dbt_af_k8s.airflow.api_address import address_of
+
+    assert address_of(Connection(conn_id="c", conn_type="http", **fields)).is_overheard is is_overheard
