@@ -65,7 +65,7 @@ def doctor(
     ] = None,
     output_format: TextOrJson = Format.TEXT,
 ) -> None:
-    """Check what is around the project: versions, the cluster with its permissions, and Airflow with its pools.
+    """Check what is around the project: versions, the cluster with its permissions, Airflow with its pools and connections.
 
     Each line says what was found and how to mend it. Works without a cluster, without Airflow and without a project:
     what is not there is skipped. Permissions are those of whoever runs it; run it in a pod of Airflow's workers to
@@ -159,7 +159,7 @@ def _kubernetes(needs: "Needs", asked: _Asked, kube_config: Path | None, context
         if kube_config is not None or context is not None or asked.images is not None or asked.namespaces:
             yield wrong(AREA, "cluster", told, fix)
         elif needs.has_kubernetes:
-            yield doubtful(AREA, "cluster", f"{told}; a target of the project is Kubernetes", fix)
+            yield doubtful(AREA, "cluster", f"{told}; a target or runner of the project is Kubernetes", fix)
         else:
             yield skipped(AREA, "cluster", told, fix)
     except UsageError as unusable:

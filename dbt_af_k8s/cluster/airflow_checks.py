@@ -80,17 +80,19 @@ def _pools(pools: Mapping[str, int], needs: Needs) -> Iterator[Check]:
 
 
 def _connections(airflow: AirflowApi, needs: Needs) -> Iterator[Check]:
-    for name in needs.connections:
-        found = airflow.connection_type(name)
+    for needed in needs.connections:
+        name, wanted = f"connection {needed.conn_id}", needed.conn_type
+        found = airflow.connection_type(needed.conn_id)
         if found is None:
             told = "not in Airflow's database"
             fix = "Make it there, unless a secrets backend or AIRFLOW_CONN_... of the workers has it."
-            yield doubtful(AREA, f"connection {name}", told, fix)
-        elif found != "kubernetes":
-            told = f"is of the type {found}"
-            yield wrong(AREA, f"connection {name}", told, "Make it a connection of the type kubernetes.")
+            yield doubtful(AREA, name, told, fix)
+        elif wanted and found != wanted:
+            # A dbt server's address is read out of a connection of any type.
+            tell = doubtful if wanted == "http" else wrong
+            yield tell(AREA, name, f"is of the type {found}", f"Make it a connection of the type {wanted}.")
         else:
-            yield fine(AREA, f"connection {name}", "there")
+            yield fine(AREA, name, "there")
 
 
 def _providers(providers: Mapping[str, str], needs: Needs) -> Iterator[Check]:
@@ -99,4 +101,4 @@ def _providers(providers: Mapping[str, str], needs: Needs) -> Iterator[Check]:
         yield check_oldest("Kubernetes provider", found, OLDEST_PROVIDER, area=AREA)
     elif needs.has_kubernetes:
         fix = f"Install {KUBERNETES_PROVIDER} into Airflow's image."
-        yield wrong(AREA, "Kubernetes provider", "Airflow does not have it, and a target is Kubernetes", fix)
+        yield wrong(AREA, "Kubernetes provider", "Airflow does not have it, and a target or runner is Kubernetes", fix)

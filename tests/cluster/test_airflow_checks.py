@@ -7,9 +7,9 @@ from dbt_af_k8s.cluster.airflow_api import AirflowApi
 from dbt_af_k8s.cluster.airflow_checks import check_airflow
 from dbt_af_k8s.cluster.airflow_login import AirflowLogin
 from dbt_af_k8s.cluster.checks import Check
-from dbt_af_k8s.plan.needs import Needs
+from dbt_af_k8s.plan.needs import NeededConnection, Needs
 
-NEEDS = Needs(pools=("duckdb",), connections=("k8s",), has_kubernetes=True)
+NEEDS = Needs(pools=("duckdb",), connections=(NeededConnection("k8s", "kubernetes"),), has_kubernetes=True)
 
 
 def checks(server: AirflowState, needs: Needs = NEEDS, token: str = "fixed") -> dict[str, Check]:
@@ -47,6 +47,9 @@ def test_a_connection_of_another_kind(server: AirflowState) -> None:
     server.pools["duckdb"] = 1
     server.connections["k8s"] = "postgres"
     assert verdicts(checks(server)) == {"connection k8s": "error"}
+    server.connections |= {"dbt_prod": "generic", "warehouse": "snowflake"}
+    others = Needs(connections=(NeededConnection("dbt_prod", "http"), NeededConnection("warehouse")))
+    assert verdicts(checks(server, others)) == {"connection dbt_prod": "warning"}
 
 
 @pytest.mark.parametrize(
