@@ -14,7 +14,7 @@ from dbt_af_k8s.airflow.dbt_operator import DbtOperator, span_text
 from dbt_af_k8s.airflow.script_run import chosen_in
 from dbt_af_k8s.dbt.run_options import term_problems
 from dbt_af_k8s.errors import DbtAfK8sError, FormError, ProjectError, UsageError
-from dbt_af_k8s.plan.backfill_form import BackfillForm, next_form, read_backfill_form, this_chain
+from dbt_af_k8s.plan.backfill.form import BackfillForm, next_form, read_backfill_form, this_chain
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.schedule.chunks import first_chunk
 from dbt_af_k8s.schedule.values import Interval
@@ -94,7 +94,7 @@ class BackfillChooseOperator(BaseOperator):
 
     def _read(self, values: Mapping[str, Any], built: "Build") -> tuple[BackfillForm, frozenset[str]]:
         """The form and the nodes that it selects. `FormError` with what is wrong with either."""
-        from dbt_af_k8s.plan.backfill_choice import choose_nodes
+        from dbt_af_k8s.plan.backfill.choice import choose_nodes
 
         form = None
         problems: tuple[str, ...] = ()

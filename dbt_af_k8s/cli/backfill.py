@@ -21,7 +21,7 @@ from dbt_af_k8s.cli.waits import shown
 from dbt_af_k8s.errors import FormError, UsageError
 
 if TYPE_CHECKING:
-    from dbt_af_k8s.plan.backfill_preview import GoesFirst, Preview
+    from dbt_af_k8s.plan.backfill.preview import GoesFirst, Preview
     from dbt_af_k8s.schedule.values import Interval
 
 #: So many chunks are listed one by one.
@@ -69,8 +69,8 @@ def backfill_plan(
     Starts nothing. Other domains that the selected nodes read are named with the time that they would have to cover;
     whether their data is there already, only the warehouse knows.
     """
-    from dbt_af_k8s.plan.backfill_form import read_backfill_form
-    from dbt_af_k8s.plan.backfill_preview import backfill_dag, preview
+    from dbt_af_k8s.plan.backfill.form import read_backfill_form
+    from dbt_af_k8s.plan.backfill.preview import backfill_dag, preview
 
     built = Where(project_dir, profiles_dir, target, manifest, config).build()
     dag = backfill_dag(built, domain)

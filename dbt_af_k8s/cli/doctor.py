@@ -65,7 +65,7 @@ def doctor(
     ] = None,
     output_format: TextOrJson = Format.TEXT,
 ) -> None:
-    """Check what is around the project: versions, the cluster with its permissions, Airflow with its pools and connections.
+    """Check what is around the project: versions, the cluster and its permissions, Airflow, its pools and connections.
 
     Each line says what was found and how to mend it. Works without a cluster, without Airflow and without a project:
     what is not there is skipped. Permissions are those of whoever runs it; run it in a pod of Airflow's workers to

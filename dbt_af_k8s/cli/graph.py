@@ -14,7 +14,7 @@ from dbt_af_k8s.cli.whole_file import write_whole
 from dbt_af_k8s.errors import UsageError
 
 if TYPE_CHECKING:
-    from dbt_af_k8s.plan.render_picture import Picture
+    from dbt_af_k8s.plan.render.picture import Picture
     from dbt_af_k8s.plan.values import Plan
 
 
@@ -72,7 +72,7 @@ def graph(
 
 
 def _picture(plan: "Plan", of: Of, dag_id: str | None) -> "Picture":
-    from dbt_af_k8s.plan.render_picture import domain_picture, node_picture
+    from dbt_af_k8s.plan.render.picture import domain_picture, node_picture
 
     if dag_id is not None:
         return node_picture(plan, dag_named(plan, dag_id).dag_id)
@@ -81,20 +81,20 @@ def _picture(plan: "Plan", of: Of, dag_id: str | None) -> "Picture":
 
 def _drawn(picture: "Picture", plan: "Plan", written: Format) -> str:
     if written is Format.MERMAID:
-        from dbt_af_k8s.plan.render_mermaid import to_mermaid
+        from dbt_af_k8s.plan.render.mermaid import to_mermaid
 
         return to_mermaid(picture)
     if written is Format.JSON:
         import json
 
         return json.dumps({"version": 1, **asdict(picture)}, indent=2, ensure_ascii=False) + "\n"
-    from dbt_af_k8s.plan.render_layout import lay_out
+    from dbt_af_k8s.plan.render.layout import lay_out
 
     drawing = lay_out(picture)
     if written is Format.SVG:
-        from dbt_af_k8s.plan.render_svg import to_svg
+        from dbt_af_k8s.plan.render.svg import to_svg
 
         return to_svg(drawing)
-    from dbt_af_k8s.plan.render_html import to_html
+    from dbt_af_k8s.plan.render.html import to_html
 
     return to_html(drawing, plan)

@@ -63,7 +63,7 @@ def plan(
 
         write_text(to_json(new))
     elif output_format is Format.TREE:
-        from dbt_af_k8s.plan.render import tree_lines
+        from dbt_af_k8s.plan.render.text import tree_lines
 
         write_text("".join(f"{line}\n" for line in tree_lines(new)))
     else:
@@ -91,7 +91,7 @@ def _write_issues(reason: ProjectError) -> None:
 
 def _show_diff(old: "Plan", new: "Plan", output_format: Format) -> None:
     from dbt_af_k8s.plan.diff import diff_plans
-    from dbt_af_k8s.plan.render_diff import diff_lines, diff_to_dicts
+    from dbt_af_k8s.plan.render.diff import diff_lines, diff_to_dicts
 
     found: PlanDiff = diff_plans(old, new)
     if output_format is Format.JSON:
@@ -109,7 +109,7 @@ _FORMS_SHOWN = 6
 
 
 def _show_table(plan: "Plan") -> None:
-    from dbt_af_k8s.plan.render import form_dags, summary_rows
+    from dbt_af_k8s.plan.render.text import form_dags, summary_rows
 
     screen = console()
     screen.print(f"[name]{safe(plan.project)}[/] [soft]dbt {safe(plan.dbt_version)}[/]\n")
@@ -136,7 +136,7 @@ def _show_table(plan: "Plan") -> None:
 
 
 def _table(plan: "Plan") -> "Table":
-    from dbt_af_k8s.plan.render import summary_rows
+    from dbt_af_k8s.plan.render.text import summary_rows
 
     made = table("DAG", "Schedule", "Runs", "Waits for", "Target")
     for row in summary_rows(plan):

@@ -75,7 +75,7 @@ def runs_of_form(dag: "DagPlan", form: Mapping[str, Any], otherwise: "Interval")
 
 def _chunks(dag: "DagPlan", form: Mapping[str, Any]) -> tuple[RunStep, ...]:
     """A run for each chunk, with the form of that chunk alone. In Airflow each run starts the next one."""
-    from dbt_af_k8s.plan.backfill_form import read_backfill_form
+    from dbt_af_k8s.plan.backfill.form import read_backfill_form
     from dbt_af_k8s.schedule.chunks import cut_range
 
     try:

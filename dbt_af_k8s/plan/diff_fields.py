@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dbt_af_k8s.names import short_hash
-from dbt_af_k8s.plan.codec_scripts import script_to_dict
-from dbt_af_k8s.plan.codec_task import task_to_dict
+from dbt_af_k8s.plan.codec.scripts import script_to_dict
+from dbt_af_k8s.plan.codec.task import task_to_dict
 from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan, WaitsFor
 

@@ -7,7 +7,7 @@ import pytest
 
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.plan.diff import Change, ChangeKind, diff_plans
-from dbt_af_k8s.plan.render_diff import diff_lines, diff_to_dicts
+from dbt_af_k8s.plan.render.diff import diff_lines, diff_to_dicts
 from dbt_af_k8s.plan.values import DagKind, DagPlan, Plan, TaskKind, TaskPlan, WaitsFor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

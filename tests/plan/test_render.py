@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbt_af_k8s.errors import UsageError, error
-from dbt_af_k8s.plan.render import SummaryRow, schedule_label, summary_rows, tree_lines
-from dbt_af_k8s.plan.render_html import to_html
-from dbt_af_k8s.plan.render_layout import lay_out
-from dbt_af_k8s.plan.render_mermaid import to_mermaid
-from dbt_af_k8s.plan.render_picture import Arrow, Box, Picture, Row, domain_picture, node_picture
-from dbt_af_k8s.plan.render_svg import to_svg
+from dbt_af_k8s.plan.render.html import to_html
+from dbt_af_k8s.plan.render.layout import lay_out
+from dbt_af_k8s.plan.render.mermaid import to_mermaid
+from dbt_af_k8s.plan.render.picture import Arrow, Box, Picture, Row, domain_picture, node_picture
+from dbt_af_k8s.plan.render.svg import to_svg
+from dbt_af_k8s.plan.render.text import SummaryRow, schedule_label, summary_rows, tree_lines
 from dbt_af_k8s.plan.values import DagKind, DagPlan, NotWaited, Plan, TaskKind, TaskPlan, WaitsFor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -163,8 +163,8 @@ def test_mermaid_marks_in_names_do_no_harm() -> None:
 def test_without_igraph_the_way_out_is_told() -> None:
     program = (
         "import sys; sys.modules['igraph'] = None\n"
-        "from dbt_af_k8s.plan.render_layout import lay_out\n"
-        "from dbt_af_k8s.plan.render_picture import Arrow, Box, Picture\n"
+        "from dbt_af_k8s.plan.render.layout import lay_out\n"
+        "from dbt_af_k8s.plan.render.picture import Arrow, Box, Picture\n"
         "lay_out(Picture('t', 'd', (Box('a', 'a'), Box('b', 'b')), (Arrow('a', 'b'),)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

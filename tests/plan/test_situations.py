@@ -12,7 +12,7 @@ import pytest
 from building import PROFILE, build_of
 from situations import DBT_AF, SITUATIONS, TARGETS
 
-from dbt_af_k8s.plan.render import tree_lines
+from dbt_af_k8s.plan.render.text import tree_lines
 from dbt_af_k8s.plan.values import Plan
 
 GOLDENS = Path(__file__).parent / "situations"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dbt_af_k8s.config.problems import Finding
 from dbt_af_k8s.config.wording import choose_from
 from dbt_af_k8s.errors import FormError, ProjectError, error
-from dbt_af_k8s.plan.backfill_choice import choose_nodes
+from dbt_af_k8s.plan.backfill.choice import choose_nodes
 from dbt_af_k8s.plan.build import Build
 from dbt_af_k8s.plan.one_time.values import Asked
 from dbt_af_k8s.plan.values import DagKind

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbt_af_k8s.plan.backfill_form import read_backfill_form
+from dbt_af_k8s.plan.backfill.form import read_backfill_form
 from dbt_af_k8s.plan.one_time.runs import count_runs, runs_of
 from dbt_af_k8s.plan.one_time.values import Asked, OneTimeRun
 from dbt_af_k8s.schedule.values import Interval

@@ -3,8 +3,8 @@
 from typing import Any
 
 from dbt_af_k8s.config.settings_integrations import EVENTS, Callbacks, CallbackSettings, Deadline
-from dbt_af_k8s.plan.codec_fields import Fields
-from dbt_af_k8s.plan.codec_task import given, plain
+from dbt_af_k8s.plan.codec.fields import Fields
+from dbt_af_k8s.plan.codec.task import given, plain
 
 
 def callbacks_to_dict(callbacks: CallbackSettings) -> dict[str, Any]:

@@ -5,9 +5,9 @@ The page is whole in itself: no request leaves it, so it may be kept with a buil
 
 from collections.abc import Iterator
 
-from dbt_af_k8s.plan.render import SummaryRow, summary_rows
-from dbt_af_k8s.plan.render_layout import Drawing
-from dbt_af_k8s.plan.render_svg import escaped, stylesheet, to_svg
+from dbt_af_k8s.plan.render.layout import Drawing
+from dbt_af_k8s.plan.render.svg import escaped, stylesheet, to_svg
+from dbt_af_k8s.plan.render.text import SummaryRow, summary_rows
 from dbt_af_k8s.plan.values import Plan
 
 _PAGE_STYLE = """

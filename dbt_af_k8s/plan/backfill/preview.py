@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from dbt_af_k8s.config.settings import Dependency
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.graph.domains import domains_in_order
-from dbt_af_k8s.plan.backfill_choice import choose_nodes
-from dbt_af_k8s.plan.backfill_form import BackfillForm
+from dbt_af_k8s.plan.backfill.choice import choose_nodes
+from dbt_af_k8s.plan.backfill.form import BackfillForm
 from dbt_af_k8s.plan.build import Build
 from dbt_af_k8s.plan.passes.connect import dependencies_by_node
 from dbt_af_k8s.plan.passes.decide import NodeDecision

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbt_af_k8s.errors import FormError
-from dbt_af_k8s.plan.backfill_form import BackfillForm, Chain, next_form, read_backfill_form, this_chain
+from dbt_af_k8s.plan.backfill.form import BackfillForm, Chain, next_form, read_backfill_form, this_chain
 from dbt_af_k8s.schedule.chunks import CHUNKS, cut_range, first_chunk
 from dbt_af_k8s.schedule.values import Interval
 

@@ -7,8 +7,8 @@ from typing import Any
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
-from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
-from dbt_af_k8s.plan.codec_scripts import read_script, script_to_dict
+from dbt_af_k8s.plan.codec.fields import Fields, PlanFormatError, write_moment
+from dbt_af_k8s.plan.codec.scripts import read_script, script_to_dict
 from dbt_af_k8s.plan.scripts import ClaimPlan, JobPlan, PodPlan, VenvPlan
 from dbt_af_k8s.plan.values import Control, NotWaited, RefreshPlan, TaskKind, TaskPlan, TaskRef, WaitsFor
 from dbt_af_k8s.pods.clouds import GkeCluster

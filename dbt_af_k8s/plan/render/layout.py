@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dbt_af_k8s.errors import UsageError
-from dbt_af_k8s.plan.render_picture import LONGEST, Arrow, Box, Picture
+from dbt_af_k8s.plan.render.picture import LONGEST, Arrow, Box, Picture
 
 TITLE_SIZE = 15
 ROW_SIZE = 12

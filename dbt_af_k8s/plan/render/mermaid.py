@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from dbt_af_k8s.plan.render_picture import Arrow, Box, Picture
+from dbt_af_k8s.plan.render.picture import Arrow, Box, Picture
 
 #: Kind of box -> opening and closing brackets of its shape in Mermaid.
 _SHAPES = {"wait": ("([", "])"), "manual": ("[/", "/]"), "test": ("{{", "}}"), "endpoint": ("((", "))")}

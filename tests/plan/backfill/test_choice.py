@@ -4,7 +4,7 @@ import pytest
 from building import build_of, model, seed, test
 
 from dbt_af_k8s.errors import FormError
-from dbt_af_k8s.plan.backfill_choice import choose_nodes
+from dbt_af_k8s.plan.backfill.choice import choose_nodes
 
 SHOP = (
     model("visits", folder="web"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from html import escape
 
-from dbt_af_k8s.plan.render_layout import (
+from dbt_af_k8s.plan.render.layout import (
     MARGIN,
     MARK_GAP,
     MARK_PADDING,
@@ -20,7 +20,7 @@ from dbt_af_k8s.plan.render_layout import (
     shortened,
     text_width,
 )
-from dbt_af_k8s.plan.render_picture import ARROW_MEANINGS
+from dbt_af_k8s.plan.render.picture import ARROW_MEANINGS
 
 #: Control characters and halves of pairs: no XML can hold them (XML 1.0, production 2).
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

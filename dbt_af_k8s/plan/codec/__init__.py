@@ -10,9 +10,9 @@ from typing import Any
 
 from dbt_af_k8s.config.settings_integrations import CallbackSettings
 from dbt_af_k8s.errors import Issue, Severity
-from dbt_af_k8s.plan.codec_callbacks import callbacks_to_dict, read_callbacks
-from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError, write_moment
-from dbt_af_k8s.plan.codec_task import given, plain, read_task, task_to_dict
+from dbt_af_k8s.plan.codec.callbacks import callbacks_to_dict, read_callbacks
+from dbt_af_k8s.plan.codec.fields import Fields, PlanFormatError, write_moment
+from dbt_af_k8s.plan.codec.task import given, plain, read_task, task_to_dict
 from dbt_af_k8s.plan.values import PLAN_VERSION, ArtifactsPlan, DagKind, DagPlan, FormField, LeftOut, Plan
 
 __all__ = ["PlanFormatError", "from_json", "issue_to_dict", "plan_from_dict", "plan_to_dict", "to_json"]

@@ -7,8 +7,8 @@ import pytest
 from building import build_of, model, seed, test
 
 from dbt_af_k8s.errors import UsageError
-from dbt_af_k8s.plan.backfill_form import read_backfill_form
-from dbt_af_k8s.plan.backfill_preview import Preview, backfill_dag, preview
+from dbt_af_k8s.plan.backfill.form import read_backfill_form
+from dbt_af_k8s.plan.backfill.preview import Preview, backfill_dag, preview
 from dbt_af_k8s.schedule.values import Interval
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from dbt_af_k8s.errors import UsageError
-from dbt_af_k8s.plan.render import run_counts, schedule_label
+from dbt_af_k8s.plan.render.text import run_counts, schedule_label
 from dbt_af_k8s.plan.values import REPEATING_KINDS, DagKind, DagPlan, Plan, TaskKind, TaskPlan
 
 #: Characters for which a line of a box has room.

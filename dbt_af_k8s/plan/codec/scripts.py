@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from dbt_af_k8s.plan.codec_fields import Fields, PlanFormatError
+from dbt_af_k8s.plan.codec.fields import Fields, PlanFormatError
 
 Value = TypeVar("Value")
 _WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
