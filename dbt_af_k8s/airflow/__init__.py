@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from dbt_af_k8s.airflow.dags import dbt_dags
     from dbt_af_k8s.airflow.dbt_operator import DbtOperator
     from dbt_af_k8s.airflow.freshness import DbtFreshnessOperator, DbtFreshnessSensor
-    from dbt_af_k8s.airflow.job_errors import JobFailedError, JobRefusedError
-    from dbt_af_k8s.airflow.job_template import KubernetesJobTemplateOperator
+    from dbt_af_k8s.airflow.integrations.refresh import DbtRefreshOperator, Refresher, RefreshError
+    from dbt_af_k8s.airflow.jobs.errors import JobFailedError, JobRefusedError
+    from dbt_af_k8s.airflow.jobs.template import KubernetesJobTemplateOperator
+    from dbt_af_k8s.airflow.jobs.volume_claim import with_volume_claim
     from dbt_af_k8s.airflow.maintenance import DbtMaintenanceOperator
-    from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
-    from dbt_af_k8s.airflow.refresh import DbtRefreshOperator, Refresher, RefreshError
+    from dbt_af_k8s.airflow.pods.operator import DbtPodOperator
     from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
-    from dbt_af_k8s.airflow.volume_claim import with_volume_claim
-    from dbt_af_k8s.airflow.wait import DbtWaitSensor
+    from dbt_af_k8s.airflow.waits.sensor import DbtWaitSensor
     from dbt_af_k8s.jobs.values import VolumeClaim
 
 __all__ = [
@@ -52,18 +52,18 @@ _MODULES: Mapping[str, str] = {
     "DbtFreshnessSensor": "freshness",
     "DbtMaintenanceOperator": "maintenance",
     "DbtOperator": "dbt_operator",
-    "DbtPodOperator": "pod_operator",
-    "DbtRefreshOperator": "refresh",
+    "DbtPodOperator": "pods.operator",
+    "DbtRefreshOperator": "integrations.refresh",
     "DbtSeedOnChangeOperator": "seed",
-    "DbtWaitSensor": "wait",
-    "JobFailedError": "job_errors",
-    "JobRefusedError": "job_errors",
-    "KubernetesJobTemplateOperator": "job_template",
-    "RefreshError": "refresh",
-    "Refresher": "refresh",
-    "VolumeClaim": "volume_claim",
+    "DbtWaitSensor": "waits.sensor",
+    "JobFailedError": "jobs.errors",
+    "JobRefusedError": "jobs.errors",
+    "KubernetesJobTemplateOperator": "jobs.template",
+    "RefreshError": "integrations.refresh",
+    "Refresher": "integrations.refresh",
+    "VolumeClaim": "jobs.volume_claim",
     "dbt_dags": "dags",
-    "with_volume_claim": "volume_claim",
+    "with_volume_claim": "jobs.volume_claim",
 }
 
 

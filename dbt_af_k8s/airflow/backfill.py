@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
 
-from dbt_af_k8s.airflow.dbt_operator import DbtOperator, span_text
-from dbt_af_k8s.airflow.script_run import chosen_in
+from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+from dbt_af_k8s.airflow.interval import span_text
+from dbt_af_k8s.airflow.scripts.run import chosen_in
 from dbt_af_k8s.dbt.run_options import term_problems
 from dbt_af_k8s.errors import DbtAfK8sError, FormError, ProjectError, UsageError
 from dbt_af_k8s.plan.backfill.form import BackfillForm, next_form, read_backfill_form, this_chain

@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dbt_af_k8s.airflow.dbt_operator import span_text
-from dbt_af_k8s.airflow.job_template import KubernetesJobTemplateOperator
-from dbt_af_k8s.airflow.script_run import ScriptCalendar, ScriptFailedError
+from dbt_af_k8s.airflow.interval import span_text
+from dbt_af_k8s.airflow.jobs.template import KubernetesJobTemplateOperator
+from dbt_af_k8s.airflow.scripts.run import ScriptCalendar, ScriptFailedError
 from dbt_af_k8s.plan.job_variables import node_variables
 from dbt_af_k8s.plan.scripts import JobPlan
 from dbt_af_k8s.schedule.values import Interval

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from dbt_af_k8s.airflow.artifacts import ArtifactSender
-from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.airflow.integrations.artifacts import ArtifactSender
+from dbt_af_k8s.airflow.interval import interval_of_run, skip_outside, span_text
 from dbt_af_k8s.airflow.task_result import task_result
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.here import Here
@@ -177,11 +177,11 @@ class DbtOperator(BaseOperator):
     def place(self, context: Any, invocation: DbtInvocation) -> Place:
         """Where dbt runs: this machine, or where the runner's options say."""
         if self.runner is not None:
-            from dbt_af_k8s.airflow.api_tasks import api_place
+            from dbt_af_k8s.airflow.api.tasks import api_place
 
             return api_place(self, context, self.runner, self._resumed)
         if self.dbt_pod is not None:
-            from dbt_af_k8s.airflow.dbt_pod import place_in_pod
+            from dbt_af_k8s.airflow.dbt_pods.place import place_in_pod
 
             return place_in_pod(self, invocation, context, self._resumed)
         on_artifacts = self.hand_over if self.artifacts else None
@@ -243,31 +243,12 @@ class DbtOperator(BaseOperator):
             self.log.log(line.level, "%s", text)
 
 
-def skip_outside(interval: Interval, enable_from: datetime | None, disable_from: datetime | None) -> None:
-    """Skip the task where the interval lies wholly outside the window in which its node is enabled."""
-    if enable_from is not None and interval.end <= enable_from:
-        raise AirflowSkipException(
-            f"Skipped: the interval ends at {interval.end.isoformat()}, before enable_from_dttm "
-            f"{enable_from.isoformat()}."
-        )
-    if disable_from is not None and interval.start >= disable_from:
-        raise AirflowSkipException(
-            f"Skipped: the interval begins at {interval.start.isoformat()}, after disable_from_dttm "
-            f"{disable_from.isoformat()}."
-        )
-
-
 def command_text(invocation: DbtInvocation) -> str:
     """What dbt is asked to do, for a person."""
     nodes = ", ".join(node.unique_id for node in invocation.nodes)
     target = f" on target {invocation.target}" if invocation.target else ""
     operation = f" {invocation.operation}" if invocation.operation else ""
     return f"dbt {invocation.verb}{operation} {nodes}{target}"
-
-
-def span_text(interval: Interval) -> str:
-    """An interval, for a person."""
-    return f"from {interval.start.isoformat()} to {interval.end.isoformat()}"
 
 
 def project_at(project_dir: str | Path, profiles_dir: str | Path | None) -> DbtProject:

@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, TaskGroup
 
 from dbt_af_k8s.airflow.by_name import made_in_python
-from dbt_af_k8s.airflow.callbacks import Hooks
 from dbt_af_k8s.airflow.form import form_of
+from dbt_af_k8s.airflow.integrations.callbacks import Hooks
 from dbt_af_k8s.airflow.operators import make_operator
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.k8s.names import POD_OVERRIDE

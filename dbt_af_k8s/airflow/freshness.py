@@ -17,10 +17,8 @@ from dbt_af_k8s.airflow.dbt_operator import (
     command_text,
     env_pairs,
     project_at,
-    skip_outside,
-    span_text,
 )
-from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.airflow.interval import interval_of_run, skip_outside, span_text
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.freshness import FreshnessVerdict, SourceAge
 from dbt_af_k8s.dbt.logs import LogLine
@@ -220,12 +218,12 @@ class DbtFreshnessSensor(BaseSensorOperator):
 
     def _new_run(self, context: Any) -> DbtRun:
         if self.runner is not None:
-            from dbt_af_k8s.airflow.api_place import part_of_now
-            from dbt_af_k8s.airflow.api_tasks import api_place
+            from dbt_af_k8s.airflow.api.place import part_of_now
+            from dbt_af_k8s.airflow.api.tasks import api_place
 
             return DbtRun(self.invocation, api_place(self, context, self.runner, part=part_of_now()))
         if self.dbt_pod is not None:
-            from dbt_af_k8s.airflow.dbt_pod import place_in_pod
+            from dbt_af_k8s.airflow.dbt_pods.place import place_in_pod
 
             return DbtRun(self.invocation, place_in_pod(self, self.invocation, context))
         return DbtRun.here(self.invocation, self.project, environment=os.environ)

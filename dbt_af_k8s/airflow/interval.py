@@ -1,8 +1,10 @@
-"""The data interval of an Airflow run, the same for dbt tasks and for waits."""
+"""The data interval of an Airflow run, the same for dbt tasks, scripts and waits."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
 
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.intervals import interval_from_form, interval_of_manual_run
@@ -36,6 +38,25 @@ def interval_of_run(context: Mapping[str, Any], *, cron: str | None, timezone: s
     calendar = Calendar(cron, timezone) if cron else None
     logical_date = None if run.logical_date is None else _utc(run.logical_date)
     return interval_of_manual_run(calendar, logical_date=logical_date, run_after=_utc(run.run_after), timezone=timezone)
+
+
+def skip_outside(interval: Interval, enable_from: datetime | None, disable_from: datetime | None) -> None:
+    """Skip the task where the interval lies wholly outside the window in which its node is enabled."""
+    if enable_from is not None and interval.end <= enable_from:
+        raise AirflowSkipException(
+            f"Skipped: the interval ends at {interval.end.isoformat()}, before enable_from_dttm "
+            f"{enable_from.isoformat()}."
+        )
+    if disable_from is not None and interval.start >= disable_from:
+        raise AirflowSkipException(
+            f"Skipped: the interval begins at {interval.start.isoformat()}, after disable_from_dttm "
+            f"{disable_from.isoformat()}."
+        )
+
+
+def span_text(interval: Interval) -> str:
+    """An interval, for a person."""
+    return f"from {interval.start.isoformat()} to {interval.end.isoformat()}"
 
 
 def _text(value: object) -> str | None:

@@ -9,7 +9,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError, env_pairs, project_at
-from dbt_af_k8s.airflow.wait_api import ExecutionApi
+from dbt_af_k8s.airflow.waits.api import ExecutionApi
 from dbt_af_k8s.dbt.maintenance_adapters import MACROS
 from dbt_af_k8s.dbt.operation import OperationVerdict
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id

@@ -8,13 +8,13 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.backfill import BackfillChooseOperator, BackfillNextOperator, BackfillNodeOperator
 from dbt_af_k8s.airflow.broken import BrokenDomainOperator
 from dbt_af_k8s.airflow.by_name import made_in_python
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+from dbt_af_k8s.airflow.integrations.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.run_selection import DbtSelectionOperator
-from dbt_af_k8s.airflow.script_run import ScriptCalendar
+from dbt_af_k8s.airflow.scripts.run import ScriptCalendar
 from dbt_af_k8s.airflow.seed import DbtSeedOnChangeOperator
 from dbt_af_k8s.config.settings_runners import LOCAL
 from dbt_af_k8s.dbt.values import DbtProject
@@ -86,7 +86,7 @@ def _maintenance(asked: Asked) -> BaseOperator:
 
 
 def _wait(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow.wait import DbtWaitSensor
+    from dbt_af_k8s.airflow.waits.sensor import DbtWaitSensor
 
     task, plan = asked.task, asked.plan
     if task.waits_for is None or task.poke is None or task.timeout is None:
@@ -115,7 +115,7 @@ def _endpoint(asked: Asked) -> BaseOperator:
 
 
 def _refresh(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow.refresh import DbtRefreshOperator
+    from dbt_af_k8s.airflow.integrations.refresh import DbtRefreshOperator
 
     refresh = asked.task.refresh
     if refresh is None:
@@ -155,7 +155,7 @@ def _run_selection(asked: Asked) -> BaseOperator:
 
 def _pod(asked: Asked) -> BaseOperator:
     # Costs half a second and 100 MB: only a DAG with a pod pays for it.
-    from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
+    from dbt_af_k8s.airflow.pods.operator import DbtPodOperator
 
     if asked.task.pod is None:
         raise asked.fault("does not say which pod runs it")
@@ -163,7 +163,7 @@ def _pod(asked: Asked) -> BaseOperator:
 
 
 def _local_process(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow.local_script import DbtLocalScriptOperator
+    from dbt_af_k8s.airflow.scripts.local import DbtLocalScriptOperator
 
     if asked.task.pod is None:
         raise asked.fault("does not say what its process runs")
@@ -171,7 +171,7 @@ def _local_process(asked: Asked) -> BaseOperator:
 
 
 def _venv(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow.venv_operator import DbtVenvOperator
+    from dbt_af_k8s.airflow.scripts.venv import DbtVenvOperator
 
     if asked.task.venv is None:
         raise asked.fault("does not say what its venv is")
@@ -191,7 +191,7 @@ def _job(asked: Asked) -> BaseOperator:
 
 
 def _claim(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow import volume_claim
+    from dbt_af_k8s.airflow.jobs import volume_claim
 
     plan = asked.task.claim
     if plan is None:
@@ -203,7 +203,7 @@ def _claim(asked: Asked) -> BaseOperator:
 
 
 def _cluster(asked: Asked) -> BaseOperator:
-    from dbt_af_k8s.airflow.gke_cluster import cluster_operator
+    from dbt_af_k8s.airflow.dbt_pods.gke_cluster import cluster_operator
 
     task = asked.task
     if task.cluster is None:

@@ -17,7 +17,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from dbt_af_k8s.airflow.broken import BrokenDomainError, BrokenDomainOperator
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.emit import emit_dag
-from dbt_af_k8s.airflow.wait import DbtWaitSensor
+from dbt_af_k8s.airflow.waits.sensor import DbtWaitSensor
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import PlanInvariantError, error

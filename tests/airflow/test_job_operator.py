@@ -85,7 +85,7 @@ class Bench:
 
     def jobs(self) -> list[Any]:
         """The jobs of this run that are not being deleted."""
-        from dbt_af_k8s.airflow.job_runs import run_of
+        from dbt_af_k8s.airflow.jobs.runs import run_of
 
         found = self.batch.list_namespaced_job(self.place.namespace, label_selector=run_of(self.context).selector)
         return [job for job in found.items if job.metadata.deletion_timestamp is None]

@@ -13,10 +13,17 @@ from typing import Any
 
 import pytest
 
-from dbt_af_k8s.airflow.local_script import DbtLocalScriptOperator
-from dbt_af_k8s.airflow.script_run import ScriptCalendar, ScriptFailedError, ScriptRetryError
-from dbt_af_k8s.airflow.venv_cache import VenvMaker, cache_folder, commands, index_variables, secrets_of, venv_key
-from dbt_af_k8s.airflow.venv_operator import DbtVenvOperator
+from dbt_af_k8s.airflow.scripts.local import DbtLocalScriptOperator
+from dbt_af_k8s.airflow.scripts.run import ScriptCalendar, ScriptFailedError, ScriptRetryError
+from dbt_af_k8s.airflow.scripts.venv import DbtVenvOperator
+from dbt_af_k8s.airflow.scripts.venv_cache import (
+    VenvMaker,
+    cache_folder,
+    commands,
+    index_variables,
+    secrets_of,
+    venv_key,
+)
 from dbt_af_k8s.dbt.process import ProcessEnd
 from dbt_af_k8s.plan.scripts import PodPlan, VenvPlan
 from dbt_af_k8s.pods.values import KubernetesTarget, Payload, VenvTarget

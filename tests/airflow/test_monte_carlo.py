@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from monte_carlo_server import WAREHOUSE, MonteCarlo, monte_carlo_server
 
-from dbt_af_k8s.airflow.artifacts import ArtifactSender
-from dbt_af_k8s.airflow.monte_carlo import MonteCarloImporter
-from dbt_af_k8s.airflow.refresh import RefreshError
+from dbt_af_k8s.airflow.integrations.artifacts import ArtifactSender
+from dbt_af_k8s.airflow.integrations.monte_carlo import MonteCarloImporter
+from dbt_af_k8s.airflow.integrations.refresh import RefreshError
 from dbt_af_k8s.config.resolve import resolve_settings
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.written import Config

@@ -12,7 +12,7 @@ pytest.importorskip("kubernetes")
 from kubernetes.client import ApiClient, Configuration
 from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 
-from dbt_af_k8s.airflow.pod_log import LogClient
+from dbt_af_k8s.airflow.pods.log import LogClient
 
 pytestmark = pytest.mark.airflow
 

@@ -15,8 +15,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from kubernetes.client import ApiClient
 from kubernetes_schemas import VERSIONS, schema_errors
 
-from dbt_af_k8s.airflow.pod_operator import RUNG_KEY, DbtPodOperator
-from dbt_af_k8s.airflow.script_run import ScriptCalendar, ScriptFailedError
+from dbt_af_k8s.airflow.pods.operator import RUNG_KEY, DbtPodOperator
+from dbt_af_k8s.airflow.scripts.run import ScriptCalendar, ScriptFailedError
 from dbt_af_k8s.errors import ProjectError
 from dbt_af_k8s.plan.objects import objects_of
 from dbt_af_k8s.plan.scripts import PodPlan

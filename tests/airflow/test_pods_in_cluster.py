@@ -20,9 +20,9 @@ pytest.importorskip("airflow")
 from airflow.sdk.exceptions import TaskDeferred
 from kubernetes import client
 
-from dbt_af_k8s.airflow.pod_log import LogClient
-from dbt_af_k8s.airflow.pod_operator import DbtPodOperator
-from dbt_af_k8s.airflow.script_run import ScriptFailedError, ScriptRetryError
+from dbt_af_k8s.airflow.pods.log import LogClient
+from dbt_af_k8s.airflow.pods.operator import DbtPodOperator
+from dbt_af_k8s.airflow.scripts.run import ScriptFailedError, ScriptRetryError
 from dbt_af_k8s.plan.scripts import PodPlan
 from dbt_af_k8s.pods.target import read_target
 from dbt_af_k8s.pods.values import Payload

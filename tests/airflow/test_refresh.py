@@ -15,11 +15,11 @@ import pytest
 from airflow.sdk import TriggerRule
 
 from dbt_af_k8s.airflow import DbtRefreshOperator, Refresher, RefreshError
-from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError
 from dbt_af_k8s.airflow.emit import emit_dag
-from dbt_af_k8s.airflow.refresh import RefreshFailedError, RefreshRetryError
-from dbt_af_k8s.airflow.tableau import TableauRefresher
+from dbt_af_k8s.airflow.integrations.artifacts import ArtifactSender
+from dbt_af_k8s.airflow.integrations.refresh import RefreshFailedError, RefreshRetryError
+from dbt_af_k8s.airflow.integrations.tableau import TableauRefresher
 from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import PlanInvariantError

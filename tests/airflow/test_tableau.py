@@ -5,8 +5,8 @@ import json
 import pytest
 from tableau_server import Tableau, tableau_server
 
-from dbt_af_k8s.airflow.refresh import Refresher, RefreshError
-from dbt_af_k8s.airflow.tableau import TableauRefresher
+from dbt_af_k8s.airflow.integrations.refresh import Refresher, RefreshError
+from dbt_af_k8s.airflow.integrations.tableau import TableauRefresher
 
 pytestmark = [
     pytest.mark.airflow,

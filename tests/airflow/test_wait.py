@@ -17,8 +17,8 @@ from airflow.sdk.exceptions import (
 )
 
 from dbt_af_k8s.airflow import DbtWaitSensor
-from dbt_af_k8s.airflow.wait import UpstreamFailedError
-from dbt_af_k8s.airflow.wait_trigger import TIMED_OUT, DbtWaitTrigger, runs_to_json, waits_for_to_json
+from dbt_af_k8s.airflow.waits.sensor import UpstreamFailedError
+from dbt_af_k8s.airflow.waits.trigger import TIMED_OUT, DbtWaitTrigger, runs_to_json, waits_for_to_json
 from dbt_af_k8s.errors import DbtAfK8sError
 from dbt_af_k8s.plan.values import WaitsFor
 from dbt_af_k8s.schedule.values import Interval
@@ -72,7 +72,7 @@ class TestFirstLook:
         with pytest.raises(TaskDeferred) as deferred:
             sensor(timeout=7200).execute(context())
         path, arguments = deferred.value.trigger.serialize()
-        assert path == "dbt_af_k8s.airflow.wait_trigger.DbtWaitTrigger"
+        assert path == "dbt_af_k8s.airflow.waits.trigger.DbtWaitTrigger"
         assert json.loads(json.dumps(arguments)) == arguments
         assert len(arguments["runs"]) == 24
         left = datetime.fromisoformat(arguments["deadline"]) - datetime.now(UTC)

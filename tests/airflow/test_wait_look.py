@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbt_af_k8s.airflow.wait_look import Lookout
-from dbt_af_k8s.airflow.wait_state import FINISHED_RUN_STATES, Outcome, RunState, judge
+from dbt_af_k8s.airflow.waits.look import Lookout
+from dbt_af_k8s.airflow.waits.state import FINISHED_RUN_STATES, Outcome, RunState, judge
 from dbt_af_k8s.plan.values import WaitsFor
 from dbt_af_k8s.schedule.values import Interval
 

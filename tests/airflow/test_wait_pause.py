@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dbt_af_k8s.airflow.wait_pause import pause
+from dbt_af_k8s.airflow.waits.pause import pause
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

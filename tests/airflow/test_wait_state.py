@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from dbt_af_k8s.airflow.wait_state import (
+from dbt_af_k8s.airflow.waits.state import (
     DONE_STATES,
     FAILED_STATES,
     FINISHED_RUN_STATES,

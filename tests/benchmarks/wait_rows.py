@@ -18,7 +18,7 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dbt_af_k8s.airflow.wait_trigger import DbtWaitTrigger, runs_to_json, waits_for_to_json
+from dbt_af_k8s.airflow.waits.trigger import DbtWaitTrigger, runs_to_json, waits_for_to_json
 from dbt_af_k8s.plan.values import WaitsFor
 from dbt_af_k8s.schedule.values import Interval
 

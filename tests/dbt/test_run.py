@@ -122,7 +122,7 @@ def test_tests_of_a_model_in_one_process(shop):
     assert bad.summary.startswith("node test.shop.fails.")
     assert [result.status for result in sorted(bad.results, key=lambda row: row.unique_id)] == ["fail", "pass", "warn"]
     broken = shop.run("test", "breaks")
-    assert (broken.ok, broken.retryable) == (False, True)
+    assert (broken.ok, broken.retryable) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def wait_rows() -> Iterator[tuple[str, ...]]:
 
 @pytest.mark.parametrize("row", list(wait_rows()), ids=lambda row: f"{row[0]}, {row[1]} {row[2]}, {row[3]}")
 def test_the_examples_of_waits_are_what_the_waits_do(row: tuple[str, ...]) -> None:
-    from dbt_af_k8s.airflow.wait_state import runs_text
+    from dbt_af_k8s.airflow.waits.state import runs_text
 
     run, cron, zone, policy, answer = row
     start, end = (datetime.fromisoformat(moment).replace(tzinfo=UTC) for moment in run.split(" to "))

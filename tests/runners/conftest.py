@@ -62,10 +62,10 @@ def any_bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _ready(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    from dbt_af_k8s.airflow import api_place, api_trigger
+    from dbt_af_k8s.airflow.api import place, trigger
 
-    monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
-    monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(place, "_LOOK_HERE", 0.0)
+    monkeypatch.setattr(trigger, "FIRST_PAUSE", 0.1)
     found: Bench = request.getfixturevalue(request.param)
     yield found
     if found.at_work():
@@ -75,12 +75,12 @@ def _ready(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[OddServer]:
-    from dbt_af_k8s.airflow import api_client, api_place, api_trigger
+    from dbt_af_k8s.airflow.api import client, place, trigger
 
-    monkeypatch.setattr(api_client, "_FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(api_place, "_FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(api_place, "_LOOK_HERE", 0.0)
-    monkeypatch.setattr(api_trigger, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(client, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(place, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(place, "_LOOK_HERE", 0.0)
+    monkeypatch.setattr(trigger, "FIRST_PAUSE", 0.02)
     with odd_server() as server:
         for name, value in connection(server.port).items():
             monkeypatch.setenv(name, value)

@@ -9,7 +9,7 @@ from runners.api import CONNECTION
 from runners.bench import Bench
 from runners.odd_server import OddServer
 
-from dbt_af_k8s.airflow.artifacts import FILES
+from dbt_af_k8s.airflow.integrations.artifacts import FILES
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 
 

@@ -9,8 +9,8 @@ from runners.odd_bench import OddBench
 from runners.odd_server import OddServer
 from runners.task import Task
 
-from dbt_af_k8s.airflow.artifacts import FILES, ArtifactSender
 from dbt_af_k8s.airflow.dbt_operator import DbtRetryError
+from dbt_af_k8s.airflow.integrations.artifacts import FILES, ArtifactSender
 from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.plan.values import ArtifactsPlan
 

@@ -13,8 +13,8 @@ from runners.shop import LINES, SECRET
 from runners.task import DAY
 
 from dbt_af_k8s.airflow import DbtBuildOperator
-from dbt_af_k8s.airflow.artifacts import ArtifactSender
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtRetryError
+from dbt_af_k8s.airflow.integrations.artifacts import ArtifactSender
 from dbt_af_k8s.dbt.values import DbtInvocation, node_by_id
 from dbt_af_k8s.plan.values import ArtifactsPlan
 

@@ -26,7 +26,7 @@ def task(odd: OddServer) -> Task:
 
 
 def name_of(task: Task, number: int | None = None) -> str:
-    from dbt_af_k8s.airflow.api_tasks import try_of
+    from dbt_af_k8s.airflow.api.tasks import try_of
 
     return try_of(task.context(), task.operator).name.of_try(number or task.try_number)
 
@@ -279,7 +279,7 @@ CONNECTIONS: list[tuple[dict[str, Any], str, Any]] = [
 def test_where_a_connection_leads(fields: dict[str, Any], url: str, auth: Any) -> None:
     from airflow.sdk import Connection
 
-    from dbt_af_k8s.airflow.api_address import address_of
+    from dbt_af_k8s.airflow.api.address import address_of
 
     found = address_of(Connection(conn_id="c", conn_type="http", **fields))
     assert (found.url, found.auth) == (url, auth)
@@ -309,6 +309,6 @@ def test_a_connection_that_is_missing_is_told_and_not_tried_again(task: Task, mo
 def test_credentials_in_clear_are_noticed(fields: dict[str, Any], is_overheard: bool) -> None:
     from airflow.sdk import Connection
 
-    from dbt_af_k8s.airflow.api_address import address_of
+    from dbt_af_k8s.airflow.api.address import address_of
 
     assert address_of(Connection(conn_id="c", conn_type="http", **fields)).is_overheard is is_overheard

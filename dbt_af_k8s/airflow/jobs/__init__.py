@@ -1,0 +1,1 @@
+"""Kubernetes jobs from templates: rendered, started, watched and told."""

@@ -1,0 +1,1 @@
+"""Scripts in pods: the operator, and a pod's life, log and helpers."""

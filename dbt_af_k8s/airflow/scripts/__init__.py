@@ -1,0 +1,1 @@
+"""Scripts beside the worker: as local processes, and in environments of their own."""

@@ -1,0 +1,1 @@
+"""Waits between DAGs: the sensor, its trigger, and what one look sees."""
