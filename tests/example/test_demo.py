@@ -1,6 +1,7 @@
 """`make demo`, whole: dbt, the plan, real Airflow, and the rows that come out."""
 
 import re
+import shutil
 import subprocess
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +21,15 @@ def rows(database: Path, query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="module")
-def demo(parsed_shop: Path, programs: Path) -> str:
+def shop(parsed_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy: the demo parses the project anew, for a database of its own."""
+    return Path(shutil.copytree(parsed_shop, tmp_path_factory.mktemp("demo") / "example_project"))
+
+
+@pytest.fixture(scope="module")
+def demo(shop: Path, programs: Path) -> str:
     """The output of a whole demo."""
-    done = subprocess.run(
-        [programs / "python", str(parsed_shop / "demo.py")], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([programs / "python", str(shop / "demo.py")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -63,8 +68,8 @@ def test_it_runs_one_of_each_kind_and_says_so_at_the_end(demo: str) -> None:
     assert "refresh__morning_report  a run here refreshes nothing" in demo
 
 
-def test_each_domain_leaves_the_rows_of_its_interval(demo: str, parsed_shop: Path) -> None:
-    database = parsed_shop / "target" / "demo.duckdb"
+def test_each_domain_leaves_the_rows_of_its_interval(demo: str, shop: Path) -> None:
+    database = shop / "target" / "demo.duckdb"
     # web ran up to six o'clock on Monday, sales and marketing up to midnight: the order of Monday is not theirs yet.
     assert rows(database, "select count(*), count(*) filter (visited_at >= '2026-01-12') from visits") == [(72, 2)]
     assert rows(database, "select count(*), max(ordered_at) < '2026-01-12' from orders_v2") == [(30, True)]
@@ -74,9 +79,9 @@ def test_each_domain_leaves_the_rows_of_its_interval(demo: str, parsed_shop: Pat
     assert week == rows(database, "select 70, 30, sum(value_eur) from orders_v2")
 
 
-def test_maintenance_deletes_old_hours_and_the_backfill_brings_two_days_back(demo: str, parsed_shop: Path) -> None:
+def test_maintenance_deletes_old_hours_and_the_backfill_brings_two_days_back(demo: str, shop: Path) -> None:
     """The interval of the daily DAG ends on Monday at midnight, so its three days begin on Friday."""
-    database = parsed_shop / "target" / "demo.duckdb"
+    database = shop / "target" / "demo.duckdb"
     hours = rows(database, "select distinct visit_hour from visits order by visit_hour")
     left = rows(database, "select distinct visit_hour from visits_by_hour order by visit_hour")
     wednesday = datetime(2026, 1, 7)  # noqa: DTZ001  as DuckDB gives it
@@ -85,13 +90,13 @@ def test_maintenance_deletes_old_hours_and_the_backfill_brings_two_days_back(dem
     assert "2026-01-09 06:00:00" in demo  # what maintenance left
 
 
-def test_a_person_runs_a_model_that_its_schedule_skips(demo: str, parsed_shop: Path) -> None:
+def test_a_person_runs_a_model_that_its_schedule_skips(demo: str, shop: Path) -> None:
     assert "spring_sale  skipped" in demo
-    assert rows(parsed_shop / "target" / "demo.duckdb", "select sum(orders) from spring_sale") == [(30,)]
+    assert rows(shop / "target" / "demo.duckdb", "select sum(orders) from spring_sale") == [(30,)]
 
 
-def test_it_draws_the_map_and_says_what_to_open(demo: str, parsed_shop: Path) -> None:
-    page = (parsed_shop / "target" / "domains.html").read_text(encoding="utf-8")
+def test_it_draws_the_map_and_says_what_to_open(demo: str, shop: Path) -> None:
+    page = (shop / "target" / "domains.html").read_text(encoding="utf-8")
     assert "<svg" in page
     assert all(domain in page for domain in ("raw", "web", "sales", "finance", "marketing"))
     assert "target/domains.html" in "\n".join(demo.splitlines()[-10:])
