@@ -30,11 +30,13 @@ def test_without_one_tests_are_skipped_and_in_ci_they_fail(
     monkeypatch.delenv("CI", raising=False)
     if ci:
         monkeypatch.setenv("CI", ci)
+    # In folders of their own: where root runs the tests, what is beside `bin` is copied along.
+    folder = tmp_path / "install" / "bin"
+    folder.mkdir(parents=True)
     for program in ("initdb", "postgres"):
-        (tmp_path / program).write_text("#!/bin/sh\necho no such luck\nexit 1\n")
-        (tmp_path / program).chmod(0o755)
-    tmp_path.chmod(0o755)
-    monkeypatch.setenv("DBT_AF_K8S_POSTGRES_BIN", str(tmp_path))
+        (folder / program).write_text("#!/bin/sh\necho no such luck\nexit 1\n")
+        (folder / program).chmod(0o755)
+    monkeypatch.setenv("DBT_AF_K8S_POSTGRES_BIN", str(folder))
     with pytest.raises(kind, match="no PostgreSQL server: "):
         next(postgres.offered_server())
 
