@@ -38,14 +38,14 @@ check: $(READY) ## Format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Minutes that each part may take on 2 cores stand beside it; together they stay under 20.
+# The minutes that each part takes on 2 idle cores stand beside it.
 test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
 	@# The demo leaves a manifest with the names of its own database.
 	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
-	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler and not load" $(PURE_TESTS) # 3: no Airflow, no dbt
+	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler and not load" $(PURE_TESTS) # 1: no Airflow, no dbt
 	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not scheduler and not load" $(OTHER_TESTS) # 9
-	$(BIN)/python -m pytest -m scheduler # 5: one scheduler for all
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not scheduler and not load" $(OTHER_TESTS) # 15
+	$(BIN)/python -m pytest -m scheduler # 6: one scheduler for all
 	@echo
 	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
 

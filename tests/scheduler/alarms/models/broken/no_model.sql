@@ -1,1 +1,1 @@
-select no_such_column
+select * from not_there_yet
