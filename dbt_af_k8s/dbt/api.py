@@ -27,7 +27,7 @@ _ERROR_LEVEL = 40
 
 
 class State(StrEnum):
-    """Where an invocation stands."""
+    """Where an invocation stands; the names are those of dbt's own server."""
 
     NOT_FOUND = "NOT_FOUND"
     PENDING = "PENDING"
@@ -41,6 +41,11 @@ class State(StrEnum):
     def is_running(self) -> bool:
         """Whether it waits or works."""
         return self in (State.PENDING, State.STARTED)
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it stays so."""
+        return self is not State.NOT_FOUND and not self.is_running
 
 
 @dataclass(frozen=True, slots=True)

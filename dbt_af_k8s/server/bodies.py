@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.manifest.values import Node
 from dbt_af_k8s.server.projects import Project
 from dbt_af_k8s.server.settings import Name
-from dbt_af_k8s.server.values import Page, Run, State
+from dbt_af_k8s.server.values import Page, Run
 from dbt_af_k8s.server.warm import WarmProject
 
 #: A task id is a part of an address, so it has no `/`, `?`, `#`, `%` or blank.

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Mapping
 
-from dbt_af_k8s.server.values import State
+from dbt_af_k8s.dbt.api import State
 
 #: Bounds of the histogram of run times, in seconds.
 _BOUNDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)

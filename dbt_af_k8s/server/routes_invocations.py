@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.server.access import NeedRead, NeedRun, answers
 from dbt_af_k8s.server.bodies import (
     TASK_ID_PATTERN,
@@ -16,7 +17,6 @@ from dbt_af_k8s.server.bodies import (
 )
 from dbt_af_k8s.server.service import Service
 from dbt_af_k8s.server.settings import NAME_PATTERN
-from dbt_af_k8s.server.values import State
 
 InPath = Annotated[str, Path(pattern=TASK_ID_PATTERN, description="Name of the invocation.")]
 Size = Annotated[int, Query(ge=1, le=1000, description="Most entries of a page.")]

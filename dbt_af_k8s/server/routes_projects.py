@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.dbt.selection import select_argument
 from dbt_af_k8s.dbt.values import DbtSelection
 from dbt_af_k8s.errors import UsageError
@@ -25,7 +26,6 @@ from dbt_af_k8s.server.bodies import (
 from dbt_af_k8s.server.routes_invocations import Size
 from dbt_af_k8s.server.service import RefusedError, Service
 from dbt_af_k8s.server.settings import NAME_PATTERN
-from dbt_af_k8s.server.values import State
 
 InPath = Annotated[str, Path(pattern=NAME_PATTERN, description="Name of the project.")]
 ModelId = Annotated[

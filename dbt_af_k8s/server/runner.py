@@ -7,6 +7,7 @@ import threading
 from enum import StrEnum
 from pathlib import Path
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.dbt.logs import LogDigest, read_line, without_credentials
 from dbt_af_k8s.dbt.process import ChildProcess, ProcessEnd
 from dbt_af_k8s.dbt.results import last_errors
@@ -17,7 +18,7 @@ from dbt_af_k8s.server.command import Command
 from dbt_af_k8s.server.database import DatabaseError
 from dbt_af_k8s.server.outputs import ARTIFACTS, LogWriter, Outputs
 from dbt_af_k8s.server.store import Store
-from dbt_af_k8s.server.values import Ending, Run, State
+from dbt_af_k8s.server.values import Ending, Run
 from dbt_af_k8s.server.warm import WarmProject
 
 LOG = logging.getLogger("dbt_af_k8s.server")

@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.server.database import Cursor, Database
-from dbt_af_k8s.server.values import Ending, Page, Request, Run, State, Submitted
+from dbt_af_k8s.server.values import Ending, Page, Request, Run, Submitted
 
 _COLUMNS = (
     "task_id, project, command, callback_url, client, state, created_at, started_at, ended_at, exc_type, "

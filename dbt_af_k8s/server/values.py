@@ -3,22 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-
-class State(StrEnum):
-    """Where an invocation stands; the names are those of dbt's own server."""
-
-    NOT_FOUND = "NOT_FOUND"
-    PENDING = "PENDING"
-    STARTED = "STARTED"
-    SUCCESS = "SUCCESS"
-    FAILURE = "FAILURE"
-    ABORTED = "ABORTED"
-    INTERNAL_ERROR = "INTERNAL_ERROR"
-
-    @property
-    def is_end(self) -> bool:
-        """Whether it stays so."""
-        return self not in (State.NOT_FOUND, State.PENDING, State.STARTED)
+from dbt_af_k8s.dbt.api import State
 
 
 @dataclass(frozen=True, slots=True)

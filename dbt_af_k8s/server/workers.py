@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.server.command import CommandLimits, check_command
 from dbt_af_k8s.server.database import Database, DatabaseError
 from dbt_af_k8s.server.metrics import Metrics
@@ -13,7 +14,7 @@ from dbt_af_k8s.server.projects import Project, Projects
 from dbt_af_k8s.server.runner import Invocation, StopReason
 from dbt_af_k8s.server.settings import ServerConfig
 from dbt_af_k8s.server.store import Store
-from dbt_af_k8s.server.values import Ending, Run, State
+from dbt_af_k8s.server.values import Ending, Run
 from dbt_af_k8s.server.warm import WarmProject
 
 LOG = logging.getLogger("dbt_af_k8s.server")

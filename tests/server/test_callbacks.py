@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.server.callbacks import CallbackSender, addresses_of, callback_problem, send
 from dbt_af_k8s.server.database import SqliteDatabase
 from dbt_af_k8s.server.metrics import Metrics
 from dbt_af_k8s.server.settings import CallbackSection
 from dbt_af_k8s.server.store import Store
-from dbt_af_k8s.server.values import Ending, Request, State
+from dbt_af_k8s.server.values import Ending, Request
 
 ALLOWED = CallbackSection(hosts=("hooks.example.com", "other.example.com:8443"))
 

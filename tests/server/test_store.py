@@ -9,11 +9,12 @@ import pytest
 from full_disk import disk_with_room_for_files_of
 from postgres import PostgresServer
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.server.database import Database, DatabaseError, PostgresDatabase, SqliteDatabase
 from dbt_af_k8s.server.outputs import LogWriter, Outputs
 from dbt_af_k8s.server.store import Store
-from dbt_af_k8s.server.values import Ending, Request, State, Submitted
+from dbt_af_k8s.server.values import Ending, Request, Submitted
 
 LEASE = 30.0
 

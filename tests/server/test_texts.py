@@ -3,11 +3,11 @@
 import json
 import logging
 
+from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.server.description import describe
 from dbt_af_k8s.server.json_log import JsonFormatter
 from dbt_af_k8s.server.metrics import Metrics
 from dbt_af_k8s.server.openapi_text import openapi_html, openapi_markdown
-from dbt_af_k8s.server.values import State
 
 
 def test_numbers_for_prometheus() -> None:
