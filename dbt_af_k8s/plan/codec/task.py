@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
@@ -15,8 +16,18 @@ from dbt_af_k8s.pods.clouds import GkeCluster
 from dbt_af_k8s.pods.dbt_values import DbtPod
 
 _RETRY = RetrySettings()
-#: Fields whose values are written and read as their type hints say.
-_BY_THEIR_HINTS = ("pod", "venv", "job", "claim", "runner_options", "dbt_pod", "cluster")
+#: Fields whose values are written and read as the hints of their type say.
+_BY_THEIR_HINTS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "pod": PodPlan,
+        "venv": VenvPlan,
+        "job": JobPlan,
+        "claim": ClaimPlan,
+        "runner_options": DbtApiOptions,
+        "dbt_pod": DbtPod,
+        "cluster": GkeCluster,
+    }
+)
 
 
 def given(pairs: Mapping[str, tuple[Any, Any]], write: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
@@ -72,8 +83,11 @@ def task_to_dict(task: TaskPlan) -> dict[str, Any]:
 def read_task(fields: Fields) -> TaskPlan:
     """The task that `task_to_dict` wrote. Raises `PlanFormatError`."""
     waits_for, dbt, retry, refresh = (fields.optional_inner(key) for key in ("waits_for", "dbt", "retry", "refresh"))
-    options, dbt_pod, cluster = (fields.optional_inner(key) for key in ("runner_options", "dbt_pod", "cluster"))
-    pod, venv, job, claim = (fields.optional_inner(key) for key in ("pod", "venv", "job", "claim"))
+    by_hints = {
+        name: read_script(kind, inner)
+        for name, kind in _BY_THEIR_HINTS.items()
+        if (inner := fields.optional_inner(name)) is not None
+    }
     return TaskPlan(
         task_id=fields.text("task_id"),
         kind=fields.choice("kind", TaskKind),
@@ -83,9 +97,6 @@ def read_task(fields: Fields) -> TaskPlan:
         display_name=fields.optional_text("display_name"),
         target=fields.optional_text("target"),
         runner=fields.optional_text("runner"),
-        runner_options=None if options is None else read_script(DbtApiOptions, options),
-        dbt_pod=read_script(DbtPod, dbt_pod) if dbt_pod else None,
-        cluster=read_script(GkeCluster, cluster) if cluster else None,
         because=fields.text_or("because", ""),
         pool=fields.optional_text("pool"),
         queue=fields.optional_text("queue"),
@@ -97,10 +108,6 @@ def read_task(fields: Fields) -> TaskPlan:
         owner=fields.optional_text("owner"),
         max_active=fields.optional_integer("max_active"),
         dbt=_read_invocation(dbt) if dbt else None,
-        pod=read_script(PodPlan, pod) if pod else None,
-        venv=read_script(VenvPlan, venv) if venv else None,
-        job=read_script(JobPlan, job) if job else None,
-        claim=read_script(ClaimPlan, claim) if claim else None,
         waits_for=_read_waits_for(waits_for) if waits_for else None,
         poke=fields.optional_integer("poke"),
         longest_poke=fields.optional_integer("longest_poke"),
@@ -113,6 +120,7 @@ def read_task(fields: Fields) -> TaskPlan:
         on_change=fields.boolean("on_change", False),
         refresh=_read_refresh(refresh) if refresh else None,
         control=fields.choice("control", Control) if "control" in fields.data else None,
+        **by_hints,
     )
 
 
