@@ -14,8 +14,8 @@ from building import PROFILE, model, plan_of
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.dbt_pods.gke_cluster import GkeClusterDeleteOperator, GkeClusterMakeOperator
 from dbt_af_k8s.airflow.dbt_pods.place import engine_for
+from dbt_af_k8s.airflow.dbt_pods.profile import profiles_of_connection
 from dbt_af_k8s.airflow.emit import emit_dag
-from dbt_af_k8s.airflow.profile_of_connection import profiles_of_connection
 from dbt_af_k8s.dbt.place import PlaceRefusesError
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.plan.values import DagPlan

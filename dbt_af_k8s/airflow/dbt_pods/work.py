@@ -9,10 +9,10 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.bases.operator import ExecutorSafeguard
 
 from dbt_af_k8s.airflow.dbt_pods.manager import DbtPodManager
+from dbt_af_k8s.airflow.dbt_pods.profile import profiles_of_connection
 from dbt_af_k8s.airflow.pods.life import PodLife, airflow_arguments, mark_of_try
 from dbt_af_k8s.airflow.pods.log import LogClient
 from dbt_af_k8s.airflow.pods.objects import mounted_name, one_line
-from dbt_af_k8s.airflow.profile_of_connection import profiles_of_connection
 from dbt_af_k8s.dbt.place import OnLine, PlaceError, PlaceRefusesError
 from dbt_af_k8s.dbt.pod_job import ANSWER_LINES, PodAnswer, read_answer
 from dbt_af_k8s.pods.dbt_pod import PROFILE_VOLUME, DbtCall, dbt_pod_for, profile_secret
