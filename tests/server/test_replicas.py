@@ -130,6 +130,11 @@ def test_what_runs_longer_than_the_grace_is_ended_as_internal_error(place: Place
         first.ready()
         place.invoke(first, "a", 60)
         first.wait("a", "STARTED")
+        # Marked before its process has run as far as its own first line.
+        deadline = time.monotonic() + 30
+        while place.begun() != ["a"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         assert first.stop() == 0
     with serving(place.folder / "home", settings, "--no-auth") as second:
         second.ready()
