@@ -8,6 +8,9 @@ from pathlib import Path
 
 #: Longest piece of a user's text that a message repeats, in characters.
 LONGEST_QUOTE = 80
+#: Longest run of characters without a blank, and longest message, in characters: a name from a manifest may have any length.
+LONGEST_WORD = 300
+LONGEST_MESSAGE = 4_000
 #: So many nodes are told one by one when they all have the same problem; of more, only so many are named.
 MOST_ALIKE = 3
 
@@ -43,7 +46,7 @@ class Issue:
     @property
     def place(self) -> str:
         """Where it is, for a person: file, node and key, as far as they are known."""
-        return ", ".join(part for part in (self.file, self.node, self.key) if part) or "project"
+        return ", ".join(one_line(part) for part in (self.file, self.node, self.key) if part) or "project"
 
     def __str__(self) -> str:
         """Three lines for a terminal or a log."""
@@ -76,28 +79,47 @@ def folded(issues: Iterable[Issue]) -> tuple[Issue, ...]:
         more = len(nodes) - 1 - MOST_ALIKE
         rest = f" and {more} more" if more > 0 else ""
         message = f"{group[0].message} The same goes for {len(nodes) - 1} other nodes: {others}{rest}."
-        told.append(replace(group[0], message=message))
+        told.append(replace(group[0], message=one_line(message)))
     return tuple(sorted(told, key=issue_order))
 
 
 def error(
     code: str, message: str, fix: str, *, file: str | None = None, node: str | None = None, key: str | None = None
 ) -> Issue:
-    """Make an issue of severity error."""
-    return Issue(Severity.ERROR, code, message, fix, file, node, key)
+    """Make an issue of severity error; what its texts repeat of a project's own is escaped and bounded (`one_line`)."""
+    return Issue(Severity.ERROR, code, one_line(message), one_line(fix), file, node, key)
 
 
 def warning(
     code: str, message: str, fix: str, *, file: str | None = None, node: str | None = None, key: str | None = None
 ) -> Issue:
-    """Make an issue of severity warning."""
-    return Issue(Severity.WARNING, code, message, fix, file, node, key)
+    """Make an issue of severity warning; its texts as those of `error`."""
+    return Issue(Severity.WARNING, code, one_line(message), one_line(fix), file, node, key)
 
 
 def quoted(text: str) -> str:
     """A user's text for a message: in quotes, on one line, and cut when it is long."""
     cut = text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
+    return f"'{escaped(cut)}'"
+
+
+def escaped(text: str) -> str:
+    """The text with line breaks, control codes, invisible characters and lone surrogates as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def one_line(text: str) -> str:
+    """A message that may repeat names of a manifest or a YAML file: on one line, each word and the whole bounded."""
+    line = escaped(text)
+    if len(line) > LONGEST_WORD:
+        line = " ".join(_cut(word, LONGEST_WORD) for word in line.split(" "))
+    return _cut(line, LONGEST_MESSAGE)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def name_of_file(path: Path, project_dir: Path) -> str:
@@ -139,7 +161,7 @@ class FormError(UsageError):
 
     def __init__(self, problems: Iterable[str]) -> None:
         """`problems` are sentences that begin with the name of their field."""
-        self.problems = tuple(problems)
+        self.problems = tuple(one_line(problem) for problem in problems)
         head = "The form has a problem:" if len(self.problems) == 1 else f"The form has {len(self.problems)} problems:"
         super().__init__("\n".join((head, *(f"- {problem}" for problem in self.problems))))
 
