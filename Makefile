@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-cluster test-load bench check airflow docs lock clean
+.PHONY: help install demo test test-all test-cluster test-load bench check airflow docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,15 +39,25 @@ check: $(READY) ## Format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 # The minutes that each part takes on 2 idle cores stand beside it.
-test: check $(MANIFEST) $(PURE_READY) ## Everything that CI runs: check, and all tests
+test: check $(MANIFEST) $(PURE_READY) ## Check, and all tests but the longest
 	@# The demo leaves a manifest with the names of its own database.
 	@$(BIN)/dbt parse --quiet --project-dir $(EXAMPLE) --profiles-dir $(EXAMPLE)
-	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler and not load" $(PURE_TESTS) # 1: no Airflow, no dbt
-	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler" $(PURE_TESTS) # 1: what those left out
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not scheduler and not load" $(OTHER_TESTS) # 15
-	$(BIN)/python -m pytest -m scheduler # 6: one scheduler for all
+	$(PURE)/bin/python -m pytest -n 2 -m "not airflow and not dbt and not scheduler and not load and not long" $(PURE_TESTS) # 1: no Airflow, no dbt
+	$(BIN)/python -m pytest -n 2 -m "(airflow or dbt) and not scheduler and not load and not long" $(PURE_TESTS) # 1: what those left out
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not scheduler and not load and not long" $(OTHER_TESTS) # 15
+	$(BIN)/python -m pytest -m "scheduler and not long" # 6: one scheduler for all
 	@echo
 	@echo "All tests pass. Next: make demo shows it at work; docs/index.md is the way into the documentation."
+
+# Outside CI, properties look for new faults: other examples each time. In CI a red test means a fault of this change.
+PROPERTIES ?= $(if $(CI),many,search)
+
+test-all: $(READY) $(MANIFEST) ## What `make test` leaves out: load, long tests, ten times the examples of properties
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(long or load) and not scheduler"
+	DBT_AF_K8S_TEST_PROPERTIES=$(PROPERTIES) $(BIN)/python -m pytest -n 2 -m "hypothesis and not long and not load and not scheduler"
+	$(BIN)/python -m pytest -m "scheduler and long" || [ $$? = 5 ]
+	@echo
+	@echo "All long tests pass."
 
 test-cluster: $(READY) ## The tests of Kubernetes, against the cluster of KUBECONFIG if that is set
 	@[ -n "$(KUBECONFIG)" ] || echo "KUBECONFIG is not set: the tests run against the stand-in on this machine."

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from left_over import end_marked, mark_processes
+from properties import choose_profile
 from warm_python import warm_programs
 
 from dbt_af_k8s.dbt.maintenance_package import install_package
@@ -16,11 +17,17 @@ if TYPE_CHECKING:
     from cluster_server.place import Place
     from cluster_server.server import Cluster
 
-# How long one example takes says more about a busy machine than about the code.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+choose_profile()
+THIS_RUN = mark_processes()
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Leave no process behind, whatever a test that failed or hung did not end."""
+    for process in end_marked(THIS_RUN):
+        print(f"\nended what a test had left running: {process}", flush=True)
 
 
 def copy_shop(to: Path) -> Path:

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from dbt_af_k8s.errors import LONGEST_MESSAGE, LONGEST_WORD, error, escaped, folded, one_line, quoted, warning
 
-NASTY = st.text(max_size=40) | st.sampled_from(["\n", "\r\n", "\x1b[2J", "\u2028", "\u202e", "\ud800", "a\0b", "x" * 9_000])
+NASTY = st.text(max_size=40) | st.sampled_from(
+    ["\n", "\r\n", "\x1b[2J", "\u2028", "\u202e", "\ud800", "a\0b", "x" * 9_000]
+)
 
 
 @given(NASTY, NASTY, NASTY, NASTY, NASTY)

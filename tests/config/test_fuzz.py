@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from dbt_af_k8s.config.dbt_project import parse_dbt_project
 from dbt_af_k8s.config.jinja_text import TextError, render_text, unset_variables
@@ -20,7 +21,7 @@ from dbt_af_k8s.config.written import Config
 from dbt_af_k8s.config.yaml_text import load_yaml
 from dbt_af_k8s.errors import Issue, ProjectError
 
-FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.text(max_size=12) | st.sampled_from(["{{", "}}", "{{ env_var('A') }}", "{{ env_var('B', 'b') | as_bool }}"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.dates() | st.datetimes()
 VALUES = st.recursive(SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(SCALARS | WORDS, below))

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from dbt_af_k8s.errors import Issue, ProjectError
 from dbt_af_k8s.manifest.parse import parse_manifest
@@ -12,7 +13,7 @@ from dbt_af_k8s.manifest.values import Manifest
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 VALUES = st.recursive(SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(max_size=8), below))
-FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 
 
 def whole() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from building import build_of, inputs_of, model, plan_of, test
 from hypothesis import given, settings
 from projects import manifests
+from properties import examples
 
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.build import build_plan
@@ -58,7 +59,7 @@ def test_maintenance() -> None:
     assert [ref.task_id for ref in task.not_while] == ["a__bf", "a"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(manifests())
 def test_every_plan_still_keeps_its_promises(manifest: Manifest) -> None:
     verify(build_plan(inputs_of(manifest, DBT_AF)), manifest)

@@ -5,6 +5,7 @@ from collections import Counter
 from building import inputs_of
 from hypothesis import given, settings
 from projects import manifests
+from properties import examples
 
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.build import build
@@ -13,7 +14,7 @@ from dbt_af_k8s.plan.values import DagKind, TaskKind
 PLANNED = (DagKind.SCHEDULED, DagKind.MANUAL, DagKind.FRESHNESS, DagKind.LARGE_TESTS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(manifests(most=9))
 def test_tests_of_a_node_share_a_task_and_waits_for_a_node_are_one(manifest: Manifest) -> None:
     """All these tests run alike (target, retries, environment), so nothing keeps those of one node and size apart."""
@@ -37,7 +38,7 @@ def test_tests_of_a_node_share_a_task_and_waits_for_a_node_are_one(manifest: Man
         assert set(waits.values()) <= {1}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(manifests(most=9))
 def test_a_task_that_does_nothing_stands_only_where_it_saves_edges(manifest: Manifest) -> None:
     """Between several tasks and several others; where one task is on either side, an edge does."""

@@ -6,6 +6,7 @@ from building import inputs_of, model, project, seed, source, test
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from projects import manifests
+from properties import examples
 
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.build import build_plan
@@ -92,7 +93,7 @@ def pairs(plan: Plan) -> set[tuple[str, str]]:
     return found
 
 
-@settings(max_examples=MOST, deadline=None)
+@settings(max_examples=examples(MOST))
 @given(PROJECTS, FUSED)
 def test_a_fused_plan_is_proved_and_keeps_its_json(manifest: Manifest, written: dict) -> None:
     plan = planned(manifest, written)
@@ -100,14 +101,14 @@ def test_a_fused_plan_is_proved_and_keeps_its_json(manifest: Manifest, written: 
     assert from_json(to_json(plan)) == plan
 
 
-@settings(max_examples=MOST, deadline=None)
+@settings(max_examples=examples(MOST))
 @given(PROJECTS, FUSED)
 def test_fusing_changes_no_order_between_tasks(manifest: Manifest, written: dict) -> None:
     alone, together = orders(planned(manifest, {**written, "granularity": "node"}), planned(manifest, written))
     assert alone == together
 
 
-@settings(max_examples=MOST, deadline=None)
+@settings(max_examples=examples(MOST))
 @given(PROJECTS, FUSED)
 def test_what_is_waited_for_ends_as_the_node_does(manifest: Manifest, written: dict) -> None:
     """The task that a wait looks at holds nothing that may fail when the node and what it comes after are well."""
@@ -127,7 +128,7 @@ def test_what_is_waited_for_ends_as_the_node_does(manifest: Manifest, written: d
             assert set(looked_at.nodes) <= nodes
 
 
-@settings(max_examples=MOST, deadline=None)
+@settings(max_examples=examples(MOST))
 @given(PROJECTS, FUSED)
 def test_unrelated_nodes_change_nothing(manifest: Manifest, written: dict) -> None:
     """Nodes that read nothing of the others, and that the others do not read, leave every task as it was."""

@@ -6,6 +6,7 @@ from building import inputs_of, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from projects import manifests
+from properties import examples
 
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.build import build_plan
@@ -25,13 +26,13 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(manifests(), SETTINGS)
 def test_verify_passes_on_every_plan(manifest: Manifest, written: dict) -> None:
     verify(build_plan(inputs_of(manifest, written)), manifest)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(manifests(), SETTINGS, st.randoms(use_true_random=False))
 def test_the_order_of_the_manifest_changes_nothing(manifest: Manifest, written: dict, randoms: random.Random) -> None:
     keys = list(manifest.nodes)
@@ -45,14 +46,14 @@ def test_the_order_of_the_manifest_changes_nothing(manifest: Manifest, written: 
     assert to_json(build_plan(inputs_of(shuffled, written))) == to_json(build_plan(inputs_of(manifest, written)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(manifests(), SETTINGS)
 def test_the_plan_survives_json(manifest: Manifest, written: dict) -> None:
     plan = build_plan(inputs_of(manifest, written))
     assert from_json(to_json(plan)) == plan
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(manifests(), SETTINGS)
 def test_tests_never_move_a_node(manifest: Manifest, written: dict) -> None:
     """Adding tests changes neither the DAG nor the task id of any node."""

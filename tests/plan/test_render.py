@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from dbt_af_k8s.errors import UsageError, error
 from dbt_af_k8s.plan.render.html import to_html
@@ -208,7 +209,7 @@ class TestDrawing:
         assert "0 domains" in to_html(lay_out(domain_picture(empty)), empty)
 
     @given(st.data())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60))
     def test_boxes_never_lie_on_each_other(self, data: st.DataObject) -> None:
         count = data.draw(st.integers(1, 14))
         number = st.integers(0, count - 1)

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes_schemas import schema_errors
+from properties import examples
 
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.k8s.check import check_object
@@ -17,7 +18,7 @@ from dbt_af_k8s.pods.written import TargetWritten
 
 PAYLOAD = Payload("model.shop.export", "export", "models/export.py", "print(1)\n")
 RUN = PodRun(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
-SLOW = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+SLOW = settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 NAMES = st.sampled_from(["a", "b", "c", "data", "proxy", "base"])
 WORDS = st.text(max_size=8)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
@@ -125,7 +126,7 @@ def test_the_last_interval_is_the_last(calendar: Calendar, moment: datetime) -> 
     assert found in calendar.intervals_ending_in(found.end - timedelta(days=1), moment)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(calendars, moments, st.integers(1, 2000), st.integers(1, 2000))
 def test_spans_add_up(calendar: Calendar, moment: datetime, first: int, second: int) -> None:
     middle, end = moment + timedelta(minutes=first), moment + timedelta(minutes=first + second)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 pytest.importorskip("airflow.timetables.interval")
 
@@ -142,7 +143,7 @@ days = st.sampled_from(("* * *", "* * 1-5", "* * 0,3,6"))
 changes = st.sampled_from([(zone, change) for zone in CHANGES for change in CHANGES[zone]])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(changes, minutes, hours, days)
 def test_random_crons(place: tuple[str, datetime], minute: str, hour: str, day: str) -> None:
     zone, change = place

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dbt_af_k8s.schedule.calendar import Calendar
@@ -33,7 +33,6 @@ def shown(whole: Interval, chunk: str, timezone: str = "UTC") -> list[str]:
     return [f"{each.start:%m-%dT%H:%M} {each.end:%m-%dT%H:%M}" for each in cut_range(whole, chunk, timezone)]
 
 
-@settings(deadline=None)
 @given(ranges())
 def test_the_chunks_are_the_range(case: tuple[Interval, str, str]) -> None:
     whole = case[0]
@@ -45,7 +44,6 @@ def test_the_chunks_are_the_range(case: tuple[Interval, str, str]) -> None:
     assert all(each.start.tzinfo is UTC and each.end.tzinfo is UTC for each in found)
 
 
-@settings(deadline=None)
 @given(ranges())
 def test_the_chunks_of_the_rest_are_the_remaining_chunks(case: tuple[Interval, str, str]) -> None:
     whole, chunk, timezone = case
@@ -54,7 +52,6 @@ def test_the_chunks_of_the_rest_are_the_remaining_chunks(case: tuple[Interval, s
     assert others == list(cut_range(Interval(first.end, whole.end), chunk, timezone))
 
 
-@settings(deadline=None)
 @given(ranges().filter(lambda case: case[1] != "none"))
 def test_from_tick_to_tick_the_chunks_are_the_schedulers_intervals(case: tuple[Interval, str, str]) -> None:
     whole, chunk, timezone = case

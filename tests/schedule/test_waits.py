@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
@@ -113,7 +114,7 @@ def test_all_takes_what_ends_inside_or_else_the_last(
     assert list(found) == sorted(set(found))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.sampled_from(CALENDARS[:4]),
     st.sampled_from(CALENDARS[4:]).filter(lambda calendar: calendar.cron != "0 0 1 * *"),

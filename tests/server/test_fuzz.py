@@ -7,6 +7,7 @@ import schemathesis
 from desk import TOKENS, tokens
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
+from properties import examples
 from schemathesis.checks import positive_data_acceptance
 from schemathesis.generation import GenerationMode
 from server_process import ServerProcess, serving
@@ -56,7 +57,7 @@ def test_every_answer_is_described(fuzzed: ServerProcess) -> None:
 def ask(operation: schemathesis.APIOperation, mode: GenerationMode) -> None:
     """Requests to one address that fit the description, or that do not."""
 
-    @settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(EXAMPLES), suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def one(case: schemathesis.Case) -> None:
         # Left out: that what fits the description is taken. Whether dbt may do it, only the server can say.

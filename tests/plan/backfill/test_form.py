@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dbt_af_k8s.errors import FormError
@@ -99,7 +99,6 @@ def test_what_is_no_chain_is_a_first_run(chain: object) -> None:
     assert this_chain(form, "manual__1", "UTC") == Chain("manual__1", 1, 2)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(CHUNKS), st.integers(1, 200), st.sampled_from(["UTC", "Europe/Berlin"]))
 def test_following_the_forms_does_the_whole_range_once(chunk: str, hours: int, timezone: str) -> None:
     """From form to form, as the runs start each other, over the hour that is there twice."""

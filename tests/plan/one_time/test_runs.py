@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from dbt_af_k8s.plan.backfill.form import read_backfill_form
 from dbt_af_k8s.plan.one_time.runs import count_runs, runs_of
@@ -92,7 +93,7 @@ def test_ids_stay_where_the_runs_are_the_same_and_change_where_they_are_not() ->
         assert not {run.run_id for run in other} & ids
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=3, unique=True),
     st.text(min_size=1, max_size=200),
