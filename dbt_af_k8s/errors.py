@@ -8,7 +8,7 @@ from pathlib import Path
 
 #: Longest piece of a user's text that a message repeats, in characters.
 LONGEST_QUOTE = 80
-#: Longest run of characters without a blank, and longest message, in characters: a name from a manifest may have any length.
+#: Longest run of characters without a blank, and longest message: a name from a manifest may have any length.
 LONGEST_WORD = 300
 LONGEST_MESSAGE = 4_000
 #: So many nodes are told one by one when they all have the same problem; of more, only so many are named.
