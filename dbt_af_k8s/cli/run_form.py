@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from dbt_af_k8s.cli.run_order import RunStep
+from dbt_af_k8s.config.plain_data import jinja_problems
 from dbt_af_k8s.errors import FormError, UsageError, quoted
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def read_form(dag: "DagPlan", text: str) -> dict[str, Any]:
             told = f"Did you mean `{close[0]}`?" if close else f"It has {', '.join(f'`{each}`' for each in known)}."
             problems.append(f"The form of {dag.dag_id} has no field {quoted(name)}. {told}")
         elif value is not None:
-            problems += _value_problems(name, value, fields.get(name))
+            problems += _value_problems(name, value, fields.get(name)) or jinja_problems(name, value)
     if problems:
         raise UsageError("\n".join(problems))
     return form

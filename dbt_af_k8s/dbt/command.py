@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dbt_af_k8s.config.plain_data import jinja_problems
 from dbt_af_k8s.dbt.maintenance import MaintenanceOperation, run_operation_args
 from dbt_af_k8s.dbt.selection import select_argument
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection, FreeSelection
+from dbt_af_k8s.errors import UsageError
 
 #: Names of the vars that every dbt task gets: the data interval `[start, end)`, ISO 8601 with offset.
 START_VAR = "start_dttm"
@@ -54,6 +56,8 @@ def dbt_words(
     `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values) of the same
     names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it. Nodes that are `done` do not
     run. They are named all the same, so that a place which starts from slices knows of what leads through them.
+
+    Raises `UsageError` where a var holds Jinja: dbt would run it.
     """
     flags = [
         *("--select", *(select_argument(node) for node in invocation.nodes)),
@@ -133,6 +137,9 @@ def dbt_program(executable: str | None) -> str:
 
 
 def _vars(variables: Mapping[str, Any], start: datetime, end: datetime) -> str:
+    problems = jinja_problems("vars", variables)
+    if problems:
+        raise UsageError("\n".join(problems))
     interval = {START_VAR: _utc(start).isoformat(), END_VAR: _utc(end).isoformat()}
     return _yaml({**variables, **interval})
 

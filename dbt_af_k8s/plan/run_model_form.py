@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from dbt_af_k8s.config.plain_data import jinja_problems
 from dbt_af_k8s.config.settings import Profile
 from dbt_af_k8s.dbt.command import END_VAR, START_VAR
 from dbt_af_k8s.dbt.run_options import read_run_options, shown, term_problems
@@ -49,6 +50,9 @@ def read_run_model_form(form: Mapping[str, Any], profile: Profile, problems: tup
     if full_refresh not in (None, True, False):
         found.append(f"full_refresh is {shown(full_refresh)}: it must be true or false.")
     target = _target(form.get("target"), profile, found)
+    for name, value in form.items():
+        if name not in (START_VAR, END_VAR):
+            found += jinja_problems(name, value)
     if found:
         raise FormError(found)
     selection = FreeSelection(terms, options.exclude, full_refresh is True, options.variables or {}, options.options)

@@ -25,7 +25,12 @@ BAD = {
     "start_dttm": "2026-01-03",
     "models": "orders --project-dir",
     "target": "othr",
-    "extra": {"threads": "2; touch hacked", "profiles-dir": "/tmp", "thread": 1},
+    "extra": {
+        "vars": {"region": "{{ env_var('PATH') }}"},
+        "threads": "2; touch hacked",
+        "profiles-dir": "/tmp",
+        "thread": 1,
+    },
 }
 
 
@@ -60,12 +65,13 @@ def test_a_selection_runs_and_lists_its_nodes(answer: Answer, shop: Path) -> Non
 def test_what_is_wrong_with_a_form_is_told_at_once_and_nothing_runs(answer: Answer, shop: Path) -> None:
     assert answer.states(1) == {"dbt_model": "failed"}
     for line in (
-        "The form has 6 problems:",
+        "The form has 7 problems:",
         "- start_dttm is given and end_dttm is not: give both, or leave both empty.",
         '- models cannot hold "--project-dir": a term of a selection does not begin with `-`',
         '- extra: no option "profiles-dir" may be given here; those that do:',
         '- extra: no option "thread" may be given here; did you mean `threads`?',
         '- extra: `threads` takes a whole number from 1, not "2; touch hacked".',
+        "- extra has Jinja (`{{`) in `vars.region`: dbt would run it, so only plain text is taken.",
         "- target: profile `shop` has no target `othr`; did you mean `other`?",
     ):
         assert line in answer.log

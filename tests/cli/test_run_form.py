@@ -53,6 +53,8 @@ def test_another_dag_has_one_run_with_the_form_as_it_is() -> None:
         ('{"models": 5, "zzz": 1}', "models must be a text, not 5.\nThe form of sales__x has no field 'zzz'."),
         ('{"full_refresh": "yes"}', "full_refresh must be true or false"),
         ('{"vars": [1]}', "vars must be a JSON object"),
+        ('{"vars": {"a": ["{{ x }}"]}}', "vars has Jinja (`{{`) in `a[0]`"),
+        ('{"models": "{% x"}', "models has Jinja (`{%`)"),
         ('{"chunk": "year"}', "chunk must be one of `day`, `none`."),
         ("[" * 100_000, "--form is no JSON"),
         ('{"zzz": 1}', "It has `start_dttm`, `end_dttm`, `models`"),

@@ -11,6 +11,7 @@ import yaml
 
 from dbt_af_k8s.dbt.command import argv_here, dbt_program, dbt_words, operation_words, selection_words
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection, FreeSelection
+from dbt_af_k8s.errors import UsageError
 
 ORDERS = DbtSelection("model.shop.orders", "model", "shop", ("shop", "orders"))
 UNIQUE = DbtSelection("test.shop.unique_orders_id.1", "test", "shop", ("shop", "unique_orders_id"))
@@ -109,6 +110,13 @@ def test_the_interval_goes_over_vars_of_the_same_name_and_is_utc():
         "end_dttm": "2026-03-29T22:00:00+00:00",
         "shop": {"city": "Køln"},
     }
+
+
+@pytest.mark.parametrize("text", ["{{ env_var('PW') }}", "a {% set x = 1 %}", "{# b"])
+@pytest.mark.parametrize("shape", [lambda text: {"a": text}, lambda text: {text: 1}, lambda text: {"a": [{"b": text}]}])
+def test_no_command_carries_jinja_in_its_vars(text, shape):
+    with pytest.raises(UsageError, match="dbt would run it"):
+        argv(DbtInvocation("run", (ORDERS,)), variables=shape(text))
 
 
 def test_a_microbatch_model_gets_the_event_times_as_dbt_reads_them():

@@ -23,6 +23,7 @@ END = datetime(2026, 3, 2, tzinfo=UTC)
 
 FILES = {
     "models/ok.sql": "select 1 as id, '{{ var(\"start_dttm\") }}' as s, '{{ var(\"end_dttm\") }}' as e",
+    "models/printed.sql": "select $${{ var('said', '') }}$$ as said, $${{ var('deep', [''])[0] }}$$ as deep",
     "models/undefined.sql": "select {{ no_such_macro() }} as id",
     "models/syntax.sql": "selec 1 as id",
     "models/no_table.sql": "select * from nowhere",
@@ -111,6 +112,17 @@ def test_seed_and_snapshot(shop):
     assert (seed.ok, seed.results[0].rows) == (True, 3)
     assert shop.run("snapshot", "snap").ok
     assert len(shop.rows("snap")) == 3
+
+
+def test_vars_are_data_that_arrives_as_it_is_and_jinja_never_reaches_dbt(shop):
+    said = "{ a } % } #} %} }} 'x' $1 \\n Kø\U0001f600 {"
+    assert shop.run("run", "printed", variables={"said": said, "deep": [said]}).ok
+    assert shop.rows("printed") == [(said, said)]
+    with pytest.raises(UsageError, match=r"vars has Jinja \(`\{\{`\) in `said`: dbt would run it"):
+        shop.run("run", "printed", variables={"said": "{{ env_var('PATH') }}"})
+    with pytest.raises(UsageError, match=r"in `deep\[0\]`"):
+        shop.run("run", "printed", variables={"deep": ["{{ run_query('select 1') }}"]})
+    assert shop.rows("printed") == [(said, said)]
 
 
 @pytest.mark.usefixtures("built")

@@ -69,6 +69,18 @@ def test_without_profiles_any_target_is_taken() -> None:
             {"models": "a", "extra": {"vars": {"start_dttm": "x"}}},
             "extra: `vars` cannot set start_dttm; fill in the field of that name.",
         ),
+        (
+            {"models": "a", "extra": {"vars": {"a": [{"b": "{{ run_query('drop table x') }}"}]}}},
+            "extra has Jinja (`{{`) in `vars.a[0].b`: dbt would run it, so only plain text is taken.",
+        ),
+        (
+            {"models": "a", "extra": {"sample": "{% x %}"}},
+            "extra has Jinja (`{%`) in `sample`: dbt would run it, so only plain text is taken.",
+        ),
+        (
+            {"models": "a", "x": {"{#": 1}},
+            "x has Jinja (`{#`) in `{#`: dbt would run it, so only plain text is taken.",
+        ),
     ],
 )
 def test_what_a_form_may_not_hold(form: dict[str, Any], told: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from dbt_af_k8s.config.plain_data import jinja_problems
 from dbt_af_k8s.dbt.command import END_VAR, START_VAR
 from dbt_af_k8s.dbt.run_options import shown, term_problems
 from dbt_af_k8s.errors import FormError, UsageError
@@ -56,6 +57,9 @@ def read_backfill_form(form: Mapping[str, Any], timezone: str = "UTC") -> Backfi
     models = _terms(form.get("models"), problems)
     variables = _variables(form.get("vars"), problems)
     full_refresh, with_tests = (_flag(form, name, problems) for name in ("full_refresh", "with_tests"))
+    for name, value in form.items():
+        if name not in (START_VAR, END_VAR):
+            problems += jinja_problems(name, value)
     if problems or start is None or end is None:
         raise FormError(problems)
     chain = _chain(form.get(CHAIN_FIELD))

@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from dbt_af_k8s.config.calendar_words import timezone_issue
-from dbt_af_k8s.config.problems import Finding
+from dbt_af_k8s.config.plain_data import jinja_places
+from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.wording import listed, quoted, shown
 from dbt_af_k8s.dbt.command import END_VAR, START_VAR
 from dbt_af_k8s.dbt.run_options import term_problems
@@ -39,6 +40,7 @@ def asked_findings(written: OneTimeWritten, broken: Collection[Path]) -> Iterato
         if key in written.vars:
             yield Finding(("vars", key), "wrong", f"`{key}` is the run's own and cannot be set.", "Remove it.")
     yield from _plain(written.vars, ("vars",))
+    yield from _jinja(written)
     for problem in term_problems(written.models):
         yield Finding(("models",), "wrong", f"`models` {problem}", "Write terms of dbt's selection syntax.")
     yield from _dates(written, has_zone=zone is None)
@@ -121,6 +123,20 @@ def _plain(value: Any, path: Path) -> Iterator[Finding]:
 def _plain_below(value: Any, path: Path) -> Iterator[Finding]:
     if isinstance(value, Mapping):
         yield from _plain(value, path)
+
+
+def _jinja(written: OneTimeWritten) -> Iterator[Finding]:
+    """What a run gets is data: dbt would run Jinja in a var when a model reads it."""
+    given = {
+        ("vars",): written.vars,
+        ("partitions", "static"): written.partitions.static,
+        ("models",): written.models,
+        ("tags",): written.tags,
+    }
+    for path, value in given.items():
+        for below, mark in jinja_places(value):
+            message = f"`{dotted((*path, *below))}` holds Jinja (`{mark}`), and a run takes plain text alone."
+            yield Finding((*path, *below), "wrong", message, "Write plain text.")
 
 
 def job_findings(written: OneTimeWritten) -> Iterator[Finding]:

@@ -178,7 +178,9 @@ class OneTimeWritten(Section):
     dag: Annotated[Text | None, Field(description="Or the id of any DAG.")] = None
     partitions: Annotated[PartitionsWritten, Field(description="What the runs are about.")]
     models: Annotated[Texts, Field(description="dbt selection within the domain. Not given: all of it.")] = ()
-    vars: Annotated[Raw, Field(description="dbt vars of every run.")] = Field(default_factory=dict)
+    vars: Annotated[Raw, Field(description="dbt vars of every run; plain data, no Jinja.")] = Field(
+        default_factory=dict
+    )
     full_refresh: Annotated[
         Flag, Field(description="Build incremental models anew in the first run; the others begin when it is done.")
     ] = False

@@ -74,6 +74,15 @@ def test_all_fields() -> None:
         ),
         ({"vars": "a: 1"}, 'vars is "a: 1": it must be a JSON object, as {"region": "north"}.'),
         ({"vars": {"end_dttm": "x"}}, "vars: end_dttm is the chunk's own and cannot be set."),
+        (
+            {"vars": {"a": {"b": ["{{ env_var('PW') }}"]}}},
+            "vars has Jinja (`{{`) in `a.b[0]`: dbt would run it, so only plain text is taken.",
+        ),
+        ({"models": "{%a"}, "models has Jinja (`{%`): dbt would run it, so only plain text is taken."),
+        (
+            {"region": {"{# x #}": 1}},
+            "region has Jinja (`{#`) in `{# x #}`: dbt would run it, so only plain text is taken.",
+        ),
         ({"full_refresh": "yes"}, 'full_refresh is "yes": it must be true or false.'),
         ({"with_tests": 2}, "with_tests is 2: it must be true or false."),
     ],
