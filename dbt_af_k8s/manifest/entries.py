@@ -44,7 +44,6 @@ def node_of(unique_id: str, entry: JsonNode) -> Node:
         relation_name=entry.relation_name,
         attached_node=entry.attached_node,
         patch_path=_without_package(entry.patch_path),
-        enabled=config.get("enabled") is not False,
         script=_text(entry.raw_code) or "",
     )
 
@@ -90,12 +89,12 @@ def exposure_of(unique_id: str, entry: JsonExposure) -> Exposure:
     )
 
 
-def others_of(read: JsonManifest, strangers: Mapping[str, str], *, taken: Set[str]) -> dict[str, Other]:
-    """Everything that gets no task. `strangers` are ids in `nodes` of types we do not know, with their files.
+def others_of(read: JsonManifest, unplanned: Iterable[Other], *, taken: Set[str]) -> dict[str, Other]:
+    """Everything that gets no task. `unplanned` are those that stand among what dbt runs.
 
     An id that is `taken` by an enabled node stays out: dbt may have a disabled twin of it in another file.
     """
-    found: dict[str, Other] = {key: Other(key, _piece(key, 0), file) for key, file in strangers.items()}
+    found = {other.unique_id: other for other in unplanned}
     parts: tuple[tuple[str, Mapping[str, JsonOther] | None], ...] = (
         ("unit_test", read.unit_tests),
         ("metric", read.metrics),

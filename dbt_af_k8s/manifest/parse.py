@@ -2,6 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -17,7 +20,9 @@ from dbt_af_k8s.manifest.entries import (
 )
 from dbt_af_k8s.manifest.parts import NodeReader, ReadManifest, read_parts
 from dbt_af_k8s.manifest.problems import WRITE_AGAIN, field_problems, json_problem
-from dbt_af_k8s.manifest.values import Exposure, Manifest, Node, Source
+from dbt_af_k8s.manifest.values import Exposure, Manifest, Node, Other, Source
+
+Entry = TypeVar("Entry", Node, Source, Exposure)
 
 #: Manifest schemas that this reader was written for: dbt 1.6, 1.7, 1.8 to 1.11, and dbt Fusion.
 KNOWN_SCHEMAS = (10, 11, 12, 20)
@@ -147,17 +152,15 @@ def _strange_keys(read: ReadManifest, file: str) -> list[Issue]:
 def _manifest(data: bytes, found: ReadManifest, version: int, issues: tuple[Issue, ...]) -> Manifest:
     read = found.rest
     metadata = read.metadata or JsonMetadata()
-    nodes: dict[str, Node] = {}
-    strangers: dict[str, str] = {}
-    for unique_id, node in sorted((found.nodes or {}).items()):
-        if node.resource_type in _NODE_TYPES:
-            nodes[unique_id] = node
-        else:
-            strangers[unique_id] = node.file
-    sources: dict[str, Source] = {key: source_of(key, entry) for key, entry in sorted((read.sources or {}).items())}
-    exposures: dict[str, Exposure] = {
-        key: exposure_of(key, entry) for key, entry in sorted((read.exposures or {}).items())
-    }
+    found_nodes = found.nodes or {}
+    unplanned = [
+        Other(key, key.split(".")[0], node.file)
+        for key, node in found_nodes.items()
+        if node.resource_type not in _NODE_TYPES
+    ]
+    nodes = _enabled(((k, node) for k, node in found_nodes.items() if node.resource_type in _NODE_TYPES), unplanned)
+    sources = _enabled(((key, source_of(key, entry)) for key, entry in (read.sources or {}).items()), unplanned)
+    exposures = _enabled(((key, exposure_of(key, entry)) for key, entry in (read.exposures or {}).items()), unplanned)
     return Manifest(
         sha256=hashlib.sha256(data).hexdigest(),
         schema_version=version,
@@ -167,8 +170,22 @@ def _manifest(data: bytes, found: ReadManifest, version: int, issues: tuple[Issu
         nodes=nodes,
         sources=sources,
         exposures=exposures,
-        others=others_of(read, strangers, taken=nodes.keys() | sources.keys() | exposures.keys()),
+        others=others_of(read, unplanned, taken=nodes.keys() | sources.keys() | exposures.keys()),
         group_owners=group_owners_of(read.groups or {}),
         own_macros=None if read.macros is None else own_macros_of(read.macros),
         issues=issues,
     )
+
+
+def _enabled(entries: Iterable[tuple[str, Entry]], unplanned: list[Other]) -> dict[str, Entry]:
+    """The entries that dbt runs, sorted by id; the others go to `unplanned`.
+
+    The section alone does not tell: dbt leaves generic tests of disabled and of missing models among its enabled nodes.
+    """
+    kept: dict[str, Entry] = {}
+    for key, entry in sorted(entries, key=itemgetter(0)):
+        if entry.config.get("enabled") is False:
+            unplanned.append(Other(key, key.split(".")[0], entry.file, disabled=True))
+        else:
+            kept[key] = entry
+    return kept

@@ -12,7 +12,7 @@ RUNNABLE = ("model", "seed", "snapshot")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One entry of the manifest's `nodes`: model, seed, snapshot, test, analysis or operation."""
+    """One enabled entry of the manifest's `nodes`: model, seed, snapshot, test, analysis or operation."""
 
     unique_id: str
     resource_type: str
@@ -40,8 +40,6 @@ class Node:
     attached_node: str | None = None
     #: Where the node's YAML lies (`patch_path` without its `package://`), or None.
     patch_path: str | None = None
-    #: Names of the node's owners (dbt groups, `meta.owner`) are resolved elsewhere; this is `config.enabled`.
-    enabled: bool = True
     #: Python models: the text of the file (`raw_code`); empty for SQL.
     script: str = ""
 
@@ -120,7 +118,7 @@ class Other:
     unique_id: str
     resource_type: str
     file: str = ""
-    #: Whether the manifest has it under `disabled`.
+    #: Whether dbt has it switched off: it stands under `disabled`, or its own `config.enabled` is false.
     disabled: bool = False
 
 

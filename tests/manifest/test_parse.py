@@ -75,7 +75,6 @@ def test_a_node_with_everything(manifest_json: Any) -> None:
     assert node.patch_path == "models/sales/_sales.yml"
     assert node.has_pre_hook
     assert node.attached_node == "model.shop.x"
-    assert node.enabled
 
 
 def test_absent_and_null_fields_fall_back(manifest_json: Any) -> None:
@@ -91,7 +90,7 @@ def test_absent_and_null_fields_fall_back(manifest_json: Any) -> None:
     orders, countries = manifest.nodes.values()
     assert (orders.resource_type, orders.package, orders.name) == ("model", "shop", "orders")
     assert (countries.resource_type, countries.fqn, countries.parents) == ("seed", ("shop", "countries"), ())
-    assert countries.enabled
+    assert (countries.config, countries.tags) == ({}, ())
 
 
 def test_order_of_the_file_does_not_matter(manifest_json: Any, manifest_of_schema: Any) -> None:
@@ -156,6 +155,20 @@ def test_everything_that_gets_no_task_is_among_the_others(manifest_json: Any) ->
         "unit_test.shop.orders.u": ("unit_test", "models/u.yml", False),
     }
     assert list(others) == sorted(others)
+
+
+@pytest.mark.parametrize("written", [False, True, None, "false", "absent"])
+@pytest.mark.parametrize("kind", ["model", "test", "seed", "snapshot", "source", "exposure", "analysis"])
+def test_an_entry_is_enabled_by_its_own_word(manifest_json: Any, kind: str, written: object) -> None:
+    key = f"{kind}.shop.raw.x"
+    entry = manifest_json.node(key).data["nodes"].pop(key)
+    entry["config"] = {} if written == "absent" else {"enabled": written}
+    part = {"source": "sources", "exposure": "exposures"}.get(kind, "nodes")
+    manifest_json.data[part] = {key: entry}
+    manifest = parse_manifest(manifest_json.bytes(), file="m.json")
+    runs = {*manifest.nodes, *manifest.sources, *manifest.exposures}
+    off = {other.unique_id for other in manifest.others.values() if other.disabled}
+    assert (runs, off) == (set(), {key}) if written is False else ({key}, set())
 
 
 def test_sources_exposures_and_groups(manifest_json: Any) -> None:

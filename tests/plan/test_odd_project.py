@@ -1,0 +1,46 @@
+"""Manifests as dbt writes them, of a project that misleads: what the plan runs is what dbt would run."""
+
+import json
+from pathlib import Path
+
+import pytest
+from odd_project import dbt, write_odd_project
+
+from dbt_af_k8s.plan.project import plan_project
+from dbt_af_k8s.plan.request import PlanRequest
+from dbt_af_k8s.plan.values import Plan
+
+pytestmark = [pytest.mark.dbt]
+
+
+@pytest.fixture(scope="module")
+def odd(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = write_odd_project(tmp_path_factory.mktemp("odd"))
+    dbt(programs, project, "deps")
+    dbt(programs, project, "parse")
+    return project
+
+
+@pytest.fixture(scope="module")
+def plan(odd: Path) -> Plan:
+    return plan_project(PlanRequest(odd), {})
+
+
+def left_out(plan: Plan) -> dict[str, str]:
+    return {entry.node: entry.because for entry in plan.left_out}
+
+
+def test_what_has_a_task_is_what_dbt_lists(programs: Path, odd: Path, plan: Plan) -> None:
+    listed = dbt(programs, odd, "ls", "--output", "json", "--output-keys", "unique_id")
+    wanted = {json.loads(line)["unique_id"] for line in listed.splitlines() if line.startswith("{")}
+    planned = {node for dag in plan.dags for task in dag.tasks for node in task.nodes}
+    assert planned == wanted
+
+
+def test_what_dbt_has_switched_off_is_left_out_wherever_it_stands(odd: Path, plan: Plan) -> None:
+    manifest = json.loads((odd / "target" / "manifest.json").read_text())
+    stays = {key for key, node in manifest["nodes"].items() if node["config"]["enabled"] is False}
+    assert {key.rsplit(".", 2)[1] for key in stays} == {"unique_retired_id", "unique_ghost_id"}, "dbt leaves them there"
+    off = {key for key, why in left_out(plan).items() if why == "disabled in dbt"}
+    assert off == stays | set(manifest["disabled"])
+    assert not plan.issues
