@@ -42,5 +42,7 @@ def _marked(mark: str) -> Iterator[tuple[int, str]]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except OSError:  # it has ended, or is somebody else's
             continue
+        if "multiprocessing.resource_tracker" in command:  # ends when this process does
+            continue
         if int(folder.name) != os.getpid() and any(entry.startswith(wanted) for entry in environment):
             yield int(folder.name), command[:200]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -231,6 +232,16 @@ class TestDrawing:
                 above = placed.y + placed.height <= other.y or other.y + other.height <= placed.y
                 assert placed is other or beside or above
         ElementTree.fromstring(to_svg(drawing))
+
+    def test_forests_of_many_components_are_drawn(self) -> None:
+        # In a process of its own: where igraph crashes, it takes the test run along.
+        done = subprocess.run(
+            [sys.executable, Path(__file__).with_name("draw_forests.py"), str(examples(40))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
     def test_same_bytes_each_time(self) -> None:
         assert to_svg(lay_out(node_picture(PLAN))) == to_svg(lay_out(node_picture(PLAN)))

@@ -6,9 +6,10 @@ curves are worked out here from the texts. All lengths are in CSS pixels.
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import sqrt
 
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.render.picture import LONGEST, Arrow, Box, Picture
@@ -102,26 +103,21 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def lay_out(picture: Picture) -> Drawing:
-    """Place every box and arrow.
+    """Place every box and arrow: each group of connected boxes by itself, the largest first, then boxes without arrows.
 
     Raises `UsageError` where igraph is not installed.
     """
-    joined = {end for arrow in picture.arrows for end in (arrow.source, arrow.target)}
-    boxes = [box for box in picture.boxes if box.key in joined]
     sizes = {box.key: _size(box) for box in picture.boxes}
-    items, routes = _ordered(boxes, picture.arrows, sizes)
-    middles = _middles(items)
-    columns = _columns(items, sizes, picture.arrows)
-    placed = {
-        item.key: _place(box, sizes, columns[item.layer], middles[item.key])
-        for box, item in zip(boxes, (item for item in items if isinstance(item.key, str)), strict=True)
-    }
-    lowest = max((each.y + each.height for each in placed.values()), default=MARGIN - GAP)
-    lowest = max([lowest, *(middle + LANE for middle in middles.values())])
-    right = max((left + width for left, width in columns.values()), default=MARGIN)
+    blocks = [_block(boxes, arrows, sizes) for boxes, arrows in _connected(picture)]
+    shifted = list(_packed(blocks))
+    lowest = max((y + block.height for block, _, y in shifted), default=MARGIN - GAP)
+    right = max((x + block.width for block, x, _ in shifted), default=MARGIN)
+    joined = {end for arrow in picture.arrows for end in (arrow.source, arrow.target)}
     lone = _rows([box for box in picture.boxes if box.key not in joined], sizes, lowest + GAP, max(right, 900.0))
-    everything = [*placed.values(), *lone]
-    arrows = _arrows(picture.arrows, routes, {box.box.key: box for box in everything}, columns, middles)
+    order = {box.key: number for number, box in enumerate(picture.boxes)}
+    boxes = [box for block, x, y in shifted for box in block.boxes_at(x, y)]
+    arrows = [arrow for block, x, y in shifted for arrow in block.arrows_at(x, y)]
+    everything = [*sorted(boxes, key=lambda box: order[box.box.key]), *lone]
     return Drawing(
         picture,
         width=max((box.x + box.width for box in everything), default=0.0) + MARGIN,
@@ -129,6 +125,76 @@ def lay_out(picture: Picture) -> Drawing:
         boxes=tuple(everything),
         arrows=tuple(arrows),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Boxes that arrows connect, laid out from the point (0, 0)."""
+
+    boxes: tuple[PlacedBox, ...]
+    arrows: tuple[PlacedArrow, ...]
+    width: float
+    height: float
+
+    def boxes_at(self, x: float, y: float) -> Iterator[PlacedBox]:
+        """The boxes, moved."""
+        for box in self.boxes:
+            yield replace(box, x=box.x + x, y=box.y + y)
+
+    def arrows_at(self, x: float, y: float) -> Iterator[PlacedArrow]:
+        """The arrows, moved."""
+        for each in self.arrows:
+            pieces = tuple(tuple((px + x, py + y) for px, py in piece) for piece in each.pieces)
+            start, label = each.start, each.label_at
+            yield PlacedArrow(each.arrow, (start[0] + x, start[1] + y), pieces, (label[0] + x, label[1] + y))
+
+
+def _connected(picture: Picture) -> list[tuple[list[Box], list[Arrow]]]:
+    """Boxes that arrows connect, whatever way they point, with these arrows: the largest group first.
+
+    igraph's layout by layers crashes on some graphs of many components, so it is given one at a time.
+    """
+    group = {box.key: box.key for box in picture.boxes}
+
+    def head(key: str) -> str:
+        while group[key] != key:
+            group[key] = key = group[group[key]]
+        return key
+
+    for arrow in picture.arrows:
+        group[head(arrow.source)] = head(arrow.target)
+    groups: dict[str, tuple[list[Box], list[Arrow]]] = {}
+    for box in picture.boxes:
+        groups.setdefault(head(box.key), ([], []))[0].append(box)
+    for arrow in picture.arrows:
+        groups[head(arrow.source)][1].append(arrow)
+    return sorted((each for each in groups.values() if each[1]), key=lambda each: -len(each[0]))
+
+
+def _block(boxes: Sequence[Box], arrows: Sequence[Arrow], sizes: Mapping[str, tuple[float, float]]) -> _Block:
+    """Lay out connected boxes."""
+    items, routes = _ordered(boxes, arrows, sizes)
+    middles = _middles(items)
+    columns = _columns(items, sizes, arrows)
+    layer_of = {item.key: item.layer for item in items}
+    placed = {box.key: _place(box, sizes, columns[layer_of[box.key]], middles[box.key]) for box in boxes}
+    curves = _arrows(arrows, routes, placed, columns, middles)
+    lowest = max(each.y + each.height for each in placed.values())
+    lowest = max([lowest, *(middle + LANE for middle in middles.values())])
+    right = max(left + width for left, width in columns.values())
+    return _Block(tuple(placed.values()), tuple(curves), right, lowest)
+
+
+def _packed(blocks: Sequence[_Block]) -> Iterator[tuple[_Block, float, float]]:
+    """The blocks in rows, about as wide as high, each with the point where it begins."""
+    area = sum((block.width + GAP) * (block.height + GAP) for block in blocks)
+    widest = max([block.width for block in blocks] + [sqrt(2 * area)], default=0.0)
+    x, y, tallest = float(MARGIN), float(MARGIN), 0.0
+    for block in blocks:
+        if x > MARGIN and x - MARGIN + block.width > widest:
+            x, y, tallest = float(MARGIN), y + tallest + GAP, 0.0
+        yield block, x, y
+        x, tallest = x + block.width + LAYER_GAP, max(tallest, block.height)
 
 
 def _size(box: Box) -> tuple[float, float]:
@@ -147,8 +213,6 @@ def _ordered(
     boxes: Sequence[Box], arrows: Sequence[Arrow], sizes: Mapping[str, tuple[float, float]]
 ) -> tuple[list[_Item], list[list[int]]]:
     """The items of every layer as igraph orders them, boxes first and in their own order, and each arrow's layers."""
-    if not boxes:
-        return [], [[] for _ in arrows]
     try:
         import igraph
     except ImportError:
@@ -185,7 +249,7 @@ def _middles(items: Sequence[_Item]) -> dict[str | tuple[int, int], float]:
     for layer in layers.values():
         middles |= dict(zip((item.key for item in layer), _spread(layer, pitch), strict=True))
     top = min((middles[item.key] - item.height / 2 for item in items), default=0.0)
-    return {key: middle - top + MARGIN for key, middle in middles.items()}
+    return {key: middle - top for key, middle in middles.items()}
 
 
 def _offsets(layer: Sequence[_Item]) -> list[float]:
@@ -219,7 +283,7 @@ def _columns(
     for item in items:
         widest[item.layer] = max(widest[item.layer], sizes[item.key][0] if isinstance(item.key, str) else 0.0)
     labels = max((text_width(arrow.label, ROW_SIZE, bold=True) for arrow in arrows), default=0.0)
-    columns, left = {}, float(MARGIN)
+    columns, left = {}, 0.0
     for layer in sorted(widest):
         columns[layer] = (left, widest[layer])
         left += widest[layer] + LAYER_GAP + labels
