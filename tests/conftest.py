@@ -75,4 +75,4 @@ def stand_in(kubernetes: "Place") -> "Iterator[Cluster]":
     if kubernetes.stand_in is None:
         pytest.skip("needs the stand-in: a real cluster does not fail to order")
     yield kubernetes.stand_in
-    kubernetes.stand_in.do(kubernetes.stand_in.faults.clear)
+    kubernetes.stand_in.clear_faults()

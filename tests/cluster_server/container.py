@@ -28,15 +28,15 @@ def missing_namespaces() -> str | None:
         return "needs Linux and nsenter (util-linux)"
     with tempfile.TemporaryDirectory() as folder:
         spec = _spec(Path(folder), ["true"], {"PATH": os.defpath}, [], "/", False)
-        done = subprocess.run(_argv(spec), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(_argv(str(spec)), capture_output=True, text=True, timeout=60)
         if done.returncode == 0 and not (Path(folder) / "error").exists():
             return None
         why = (Path(folder) / "error").read_text() if (Path(folder) / "error").exists() else done.stderr[-200:]
         return f"needs root or user namespaces, which this machine denies ({why.strip()})"
 
 
-def _argv(spec: Path) -> list[str]:
-    return [sys.executable, "-I", "-S", str(LAUNCHER), str(spec)]
+def _argv(*words: str) -> list[str]:
+    return [sys.executable, "-I", "-S", str(LAUNCHER), *words]
 
 
 def _spec(
@@ -79,7 +79,7 @@ class Running:
         spec = _spec(self.folder, argv, self.env, mounts, at, read_only)
         pipe = asyncio.subprocess.PIPE
         self.process = await asyncio.create_subprocess_exec(
-            *_argv(spec), stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+            *_argv(str(spec)), stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
         )
         for name, stream in (("stdout", self.process.stdout), ("stderr", self.process.stderr)):
             assert stream is not None
@@ -120,7 +120,8 @@ class Running:
 
     def inside(self, argv: Sequence[str]) -> list[str]:
         """The command that runs another one in the same container."""
-        return ["nsenter", "--target", str(self.pid), *self._user(), "--mount", "--pid", "--root", "--wd", *argv]
+        enter = ["nsenter", "--target", str(self.pid), *self._user(), "--mount", "--pid", "--root", "--wd"]
+        return _argv("--", *enter, *argv)
 
     def _user(self) -> list[str]:
         own, theirs = (Path(f"/proc/{pid}/ns/user").readlink() for pid in ("self", self.pid))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Seconds before the first restart; each next waits twice as long (Kubernetes: 10).
 BACK_OFF = 0.2
-#: Longest termination message.
+#: Most bytes of a termination message.
 _LONGEST_MESSAGE = 4096
 
 
@@ -97,7 +97,8 @@ class ContainerRun:
         argv = [*(command or image.entrypoint), *(arguments or (() if command else image.cmd))]
         self.current = Running(folder, {**image_env(Path("/root")), **self.worker.kubelet.service_env, **env})
         self.logs.append(self.current.log)
-        self._tell("Created", f"Created container: {self.spec['name']}")
+        is_named = self.worker.kubelet.names_containers
+        self._tell("Created", f"Created container: {self.spec['name']}" if is_named else "Container created")
         words = folder / "termination"
         words.touch()
         path = self.spec.get("terminationMessagePath") or "/dev/termination-log"
@@ -111,7 +112,7 @@ class ContainerRun:
             if not self.is_init and status["phase"] == "Pending":
                 status["phase"] = "Running"
 
-        self._tell("Started", f"Started container {self.spec['name']}")
+        self._tell("Started", f"Started container {self.spec['name']}" if is_named else "Container started")
         self.worker.edit(in_phase)
         self.worker.show()
         code = await self.current.wait()
@@ -136,7 +137,7 @@ class ContainerRun:
         if self.current.error is not None:
             return f"failed to create containerd task: {self.current.error}"
         written = self.current.folder / "termination"
-        text = written.read_text(errors="replace")[:_LONGEST_MESSAGE] if written.exists() else ""
+        text = written.read_bytes()[:_LONGEST_MESSAGE].decode(errors="replace") if written.exists() else ""
         if not text and code and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             text = b"".join(line.text for line in self.current.log.lines[-80:]).decode(errors="replace")[-2048:]
         return text

@@ -79,6 +79,8 @@ class Faults:
     requests: list[RequestFault] = field(default_factory=list)
     logs: list[LogFault] = field(default_factory=list)
     pods: list[PodFault] = field(default_factory=list)
+    #: Seconds after which a request is cut whose answer is still coming, as proxies before an API do; None: never.
+    longest_request: float | None = None
 
     def clear(self) -> None:
         """From now on everything goes well."""
@@ -87,6 +89,7 @@ class Faults:
         self.requests.clear()
         self.logs.clear()
         self.pods.clear()
+        self.longest_request = None
 
     def of_request(self, verb: str, resource: str, name: str) -> RequestFault | None:
         """The fault of a request, if it has one; it counts as used."""

@@ -1,5 +1,6 @@
 """The API over HTTP: who asks, may they, what goes wrong by order, and who answers."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ class Api:
 
     def __init__(self, store: Store, access: Access, kubelet: Kubelet, faults: Faults) -> None:
         self._store, self._access, self._kubelet, self._faults = store, access, kubelet, faults
-        self._objects = Objects(store)
+        self.objects = Objects(store)
         #: Every request as `verb resource name`, for tests that count.
         self.requests: list[tuple[str, str, str]] = []
 
@@ -76,6 +77,16 @@ class Api:
         raise Refused(fault.code, fault.message, retry_after=fault.retry_after)
 
     async def _done(self, asked: Asked, request: web.Request) -> web.StreamResponse:
+        longest = self._faults.longest_request
+        if longest is None or request.transport is None:
+            return await self._carried_out(asked, request)
+        cut = asyncio.get_running_loop().call_later(longest, request.transport.abort)
+        try:
+            return await self._carried_out(asked, request)
+        finally:
+            cut.cancel()
+
+    async def _carried_out(self, asked: Asked, request: web.Request) -> web.StreamResponse:
         if asked.verb == "watch":
             return await self._watch(asked, request)
         if asked.subresource == "log":
@@ -89,7 +100,7 @@ class Api:
             pod = self._store.get(POD, asked.namespace or "", asked.name)
             delete(self._store, POD, pod, (read_json(body) or {}).get("deleteOptions") or {})
             return web.json_response({"kind": "Status", "apiVersion": "v1", "status": "Success"}, status=201)
-        code, answer = self._objects.answer(asked, body, request.headers.get("Content-Type", ""))
+        code, answer = self.objects.answer(asked, body, request.headers.get("Content-Type", ""))
         return web.json_response(answer, status=code)
 
     async def _watch(self, asked: Asked, request: web.Request) -> web.StreamResponse:

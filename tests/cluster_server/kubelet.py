@@ -35,6 +35,8 @@ class Kubelet:
     token_of: Callable[[str, str], str]
     #: Images that are more than this machine's Python.
     images: dict[str, Image] = field(default_factory=dict)
+    #: Whether events name the container (`Started container base`), as kubelets before 1.36 do.
+    names_containers: bool = False
     #: How containers find the API.
     service_env: dict[str, str] = field(default_factory=dict)
     workers: dict[str, PodWorker] = field(default_factory=dict)

@@ -1,7 +1,9 @@
 """Start one container: a process in mount and process-id namespaces of its own, process 1 there, with its volumes.
 
 Run as a program, by any Python of this machine, with the path of a JSON file that has `argv`, `env`, `mounts` (each
-with `path`, `source`, `read_only`), `working_dir`, `read_only_root`, `root`, `pid_file`, `error_file` and `keep`. The
+with `path`, `source`, `read_only`), `working_dir`, `read_only_root`, `root`, `pid_file`, `error_file` and `keep`; or
+with `--` and a command, which is started as in a container that runs already. Either has a session and the dispositions
+of signals that a container runtime gives, whatever the tests were started with (a shell's `&` ignores SIGINT). The
 container sees this machine's files, its volumes at their paths whether those exist here or not, and only its own
 processes. `keep` are folders that stay visible under a mount, `root` is an empty folder.
 Needs root, or user namespaces.
@@ -130,9 +132,22 @@ def prepare(spec):
     unmount(OLD)
 
 
+def as_a_runtime_does():
+    """A session of its own, every signal as the system handles it, none held back."""
+    if os.getpid() != os.getsid(0):
+        os.setsid()
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except OSError:
+            continue
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def start(spec):
     """Become the container's process."""
     try:
+        as_a_runtime_does()
         libc.prctl(DEATH_SIGNAL, signal.SIGKILL)
         new_root(spec["root"])
         prepare(spec)
@@ -143,6 +158,9 @@ def start(spec):
 
 
 def main():
+    if sys.argv[1] == "--":
+        as_a_runtime_does()
+        os.execvp(sys.argv[2], sys.argv[2:])
     with open(sys.argv[1]) as file:
         spec = json.load(file)
     libc.prctl(DEATH_SIGNAL, signal.SIGKILL)

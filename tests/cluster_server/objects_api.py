@@ -3,13 +3,15 @@
 import base64
 import json
 from collections.abc import Callable
+from copy import deepcopy
+from fnmatch import fnmatchcase
 from typing import Any
 
 from cluster_server.admission import admit_change, admit_new
 from cluster_server.answers import Refused, conflict, success
 from cluster_server.asked import Asked
 from cluster_server.deletion import delete
-from cluster_server.kinds import ACCOUNT, NAMESPACE, Kind
+from cluster_server.kinds import ACCOUNT, NAMESPACE, POD, Kind
 from cluster_server.patches import patched
 from cluster_server.schema import without_nulls
 from cluster_server.selecting import Match, field_match, label_match
@@ -24,6 +26,8 @@ class Objects:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        #: What a webhook adds to every new pod whose name fits the pattern: containers.
+        self.injected: list[tuple[str, Thing]] = []
 
     def answer(self, asked: Asked, body: bytes, content_type: str) -> tuple[int, Any]:
         """Do what a request asks for."""
@@ -42,6 +46,8 @@ class Objects:
         thing = read_body(asked.kind, body)
         if asked.kind.namespaced and asked.namespace is None:
             raise Refused(405, "the server does not allow this method on the requested resource")
+        if asked.kind is POD:
+            self._inject(thing)
         admitted = admit_new(self._store, asked.kind, asked.namespace or "", thing)
         if asked.query.get("dryRun") == "All":
             return 201, admitted
@@ -50,6 +56,12 @@ class Objects:
             first = {"metadata": {"name": "default", "namespace": made["metadata"]["name"]}}
             self._store.create(ACCOUNT, first)
         return 201, made
+
+    def _inject(self, pod: Thing) -> None:
+        name = pod["metadata"].get("name") or pod["metadata"].get("generateName") or ""
+        for pattern, container in self.injected:
+            if fnmatchcase(name, pattern):
+                pod["spec"]["containers"] = [*pod["spec"]["containers"], deepcopy(container)]
 
     def _get(self, asked: Asked, _: bytes, __: str) -> tuple[int, Any]:
         return 200, self._store.get(asked.kind, asked.namespace or "", asked.name)

@@ -116,6 +116,36 @@ class Cluster:
         self.do(lambda: self.faults.pods.append(fault))
         return fault
 
+    def cut_requests(self, after: float) -> None:
+        """Cut every request after so many seconds, until the faults are cleared."""
+
+        def work() -> None:
+            self.faults.longest_request = after
+
+        self.do(work)
+
+    def inject(self, container: Thing, pod: str = "*") -> None:
+        """Add a container to new pods of such names, as a mesh's webhook does, until faults are cleared."""
+        self.do(lambda: self.api.objects.injected.append((pod, container)))
+
+    @contextmanager
+    def older_kubelet(self) -> Iterator[None]:
+        """Events in the words of kubelets before 1.36."""
+        self.kubelet.names_containers = True
+        try:
+            yield
+        finally:
+            self.kubelet.names_containers = False
+
+    def clear_faults(self) -> None:
+        """From now on everything goes well, and nothing is injected."""
+
+        def work() -> None:
+            self.faults.clear()
+            self.api.objects.injected.clear()
+
+        self.do(work)
+
     def all(self, kind: Kind, namespace: str | None = None) -> list[Thing]:
         """The objects of a kind as they are now."""
         return self.do(lambda: list(self.store.all(kind, namespace)))

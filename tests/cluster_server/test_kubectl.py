@@ -42,7 +42,7 @@ def test_a_pod_from_a_file(kubectl: Call, kubernetes: Place, tmp_path: Path) -> 
     assert kubectl("logs", "by-hand").stdout == "said\n"
     inside = kubectl("exec", "by-hand", "--", "sh", "-c", "echo inside; exit 3")
     assert (inside.stdout, inside.returncode) == ("inside\n", 3)
-    assert "Started container base" in kubectl("describe", "pod", "by-hand").stdout
+    assert "ontainer started" in kubectl("describe", "pod", "by-hand").stdout
     assert kubectl("delete", "pod", "by-hand", "--now").returncode == 0
 
 
