@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from dbt_af_k8s.dbt.ancestors import task_ancestors
 from dbt_af_k8s.dbt.command import argv_here
 from dbt_af_k8s.dbt.freshness import read_source_ages
 from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
@@ -38,6 +39,7 @@ class Here:
         self._project = project
         self._environment = {**environment, **dict(invocation.env)}
         self._on_artifacts = on_artifacts
+        self._ancestors = task_ancestors()
         self._process: ChildProcess | None = None
         self._is_stopped = False
 
@@ -101,7 +103,9 @@ class Here:
         return None
 
     def _end_of(self, argv: Sequence[str], see: Callable[[str], None], timeout: float | None) -> ProcessEnd:
-        self._process = ChildProcess(argv, cwd=self._project.project_dir, environment=self._environment)
+        self._process = ChildProcess(
+            argv, cwd=self._project.project_dir, environment=self._environment, depends_on=self._ancestors
+        )
         if self._is_stopped:
             self._process.stop()
         return self._process.run(see, timeout=timeout)

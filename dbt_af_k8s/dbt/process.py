@@ -1,5 +1,6 @@
 """One child process in a session of its own: its output line by line, and an end that leaves nothing behind."""
 
+import contextlib
 import ctypes
 import os
 import selectors
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbt_af_k8s.dbt.ancestors import is_there
+from dbt_af_k8s.dbt.watchdog import FIRED
 from dbt_af_k8s.errors import UsageError
 
 #: A line longer than this is handed on in parts (bytes).
@@ -24,6 +27,10 @@ _DRAIN_FOR = 5.0
 #: to end (`escalation_delay` in `airflow/sdk/execution_time/supervisor.py`).
 GRACE_SECONDS = 4.0
 _PR_SET_PDEATHSIG = 1
+#: A script, run by a Python without its packages.
+_WATCHDOG = Path(__file__).with_name("watchdog.py")
+#: How long a watchdog may take to hear that it is not needed any more, in seconds.
+_WATCHDOG_ENDS_IN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class ProcessEnd:
     #: Whether it was told to stop, by `ChildProcess.stop` or by the time limit.
     was_stopped: bool = False
     is_timeout: bool = False
+    #: Whether it was stopped, or not started, since one of the processes that it depends on is gone.
+    is_orphaned: bool = False
 
 
 class ChildProcess:
@@ -42,12 +51,26 @@ class ChildProcess:
 
     `stop` may be called from a signal handler or another thread while `run` reads. It sends SIGINT (on which dbt
     cancels its queries in the warehouse), then SIGTERM, then SIGKILL.
+
+    Where the process that runs this is killed outright, the group ends by the same signals; and so it does when one of
+    the processes `depends_on` is gone (`dbt.ancestors`). `grace_seconds` is the time for that, and for an end by an
+    exception.
     """
 
-    def __init__(self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        depends_on: Sequence[str] = (),
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         self._argv = list(argv)
         self._cwd = cwd
         self._environment = dict(environment)
+        self._depends_on = tuple(depends_on)
+        self._grace_seconds = grace_seconds
         self._stop_grace: float | None = None
 
     def run(self, on_line: Callable[[str], None], *, timeout: float | None = None) -> ProcessEnd:
@@ -59,7 +82,14 @@ class ChildProcess:
         """
         if self._asked_to_stop() is not None:
             return ProcessEnd(-signal.SIGINT, was_stopped=True)
-        process = self._start()
+        if not all(map(is_there, self._depends_on)):
+            return ProcessEnd(-signal.SIGINT, was_stopped=True, is_orphaned=True)
+        watchdog = _Watchdog(self._grace_seconds, self._depends_on)
+        try:
+            process = self._start(watchdog)
+        except BaseException:
+            watchdog.dismiss()
+            raise
         reader = _Reader(process)
         ladder = _Ladder(process.pid)
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -83,8 +113,10 @@ class ChildProcess:
                 if reader.is_quiet:
                     break
         finally:
-            _end(process, reader, ladder)
-        return ProcessEnd(process.returncode, was_stopped=self._asked_to_stop() is not None, is_timeout=is_timeout)
+            _end(process, reader, ladder, self._grace_seconds)
+            is_orphaned = watchdog.dismiss()
+        was_stopped = self._asked_to_stop() is not None or is_orphaned
+        return ProcessEnd(process.returncode, was_stopped, is_timeout, is_orphaned)
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask for the end of the whole group within `grace_seconds`. Returns at once; `run` sees it through.
@@ -98,7 +130,7 @@ class ChildProcess:
         """The grace of a request to stop, which may come at any time from a signal handler or another thread."""
         return self._stop_grace
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, watchdog: "_Watchdog") -> subprocess.Popen[bytes]:
         if not self._cwd.is_dir():
             raise UsageError(f"There is no folder {self._cwd}.")
         try:
@@ -110,7 +142,7 @@ class ChildProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_prepare_child(os.getpid()),
+                preexec_fn=_prepare_child(os.getpid(), watchdog.pipe),
             )
         except OSError as reason:
             raise UsageError(_why_not_started(self._argv[0], reason)) from None
@@ -123,16 +155,48 @@ def _why_not_started(program: str, reason: OSError) -> str:
     return text
 
 
-def _end(process: subprocess.Popen[bytes], reader: "_Reader", ladder: "_Ladder") -> None:
+def _end(process: subprocess.Popen[bytes], reader: "_Reader", ladder: "_Ladder", grace_seconds: float) -> None:
     """Leave nothing of the group behind: at once where the process has ended, else by the ladder."""
     try:
         while process.poll() is None:
-            ladder.climb(GRACE_SECONDS)
+            ladder.climb(grace_seconds)
             reader.lines()
     finally:
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
         reader.close()
+
+
+class _Watchdog:
+    """A process beside the group that ends it when this one cannot; see `watchdog.py`."""
+
+    def __init__(self, grace_seconds: float, watched: Sequence[str]) -> None:
+        argv = [sys.executable, "-I", "-S", str(_WATCHDOG), str(grace_seconds), *watched]
+        quiet = subprocess.DEVNULL
+        self._process: subprocess.Popen[bytes] | None
+        try:
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+            )
+        except OSError:
+            # As many processes as there may be: the group itself is what matters.
+            self._process = None
+
+    @property
+    def pipe(self) -> int | None:
+        """Into which the first process of the group writes its number; None where there is no watchdog."""
+        return None if self._process is None or self._process.stdin is None else self._process.stdin.fileno()
+
+    def dismiss(self) -> bool:
+        """Send it away when the group has ended; whether it had ended the group itself."""
+        if self._process is None:
+            return False
+        try:
+            self._process.communicate(b"done\n", timeout=_WATCHDOG_ENDS_IN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+        return self._process.returncode == FIRED
 
 
 class _Reader:
@@ -200,19 +264,23 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         return
 
 
-def _prepare_child(parent: int) -> Callable[[], None]:
+def _prepare_child(parent: int, watchdog: int | None) -> Callable[[], None]:
     """What the child does before it becomes the program.
 
-    SIGINT works even where the parent ignores it (a service started in the background). On Linux the child ends when
-    the parent is killed outright and cannot tell it to.
+    SIGINT works even where the parent ignores it (a service started in the background). The watchdog hears of the
+    group; without one, on Linux, the child alone ends when the parent is killed outright.
     """
-    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+    prctl = ctypes.CDLL(None).prctl if watchdog is None and sys.platform == "linux" else None
 
     def prepare() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if prctl is not None:
+        if watchdog is not None:
+            # A watchdog that could not begin is missing, no more.
+            with contextlib.suppress(OSError):
+                os.write(watchdog, f"{os.getpid()}\n".encode())
+        elif prctl is not None:
             prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(128 + signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(128 + signal.SIGTERM)
 
     return prepare

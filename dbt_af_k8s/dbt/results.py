@@ -153,6 +153,8 @@ def process_troubles(end: ProcessEnd, log: LogDigest) -> Iterable[Trouble]:
     """What is wrong with the way in which dbt ended, whatever it ran."""
     if end.is_timeout:
         yield Trouble("dbt was stopped: it ran into the time limit.")
+    elif end.is_orphaned:
+        yield Trouble("dbt was stopped: Airflow's process above this task, its supervisor or executor, is gone.")
     elif end.was_stopped:
         yield Trouble("dbt was stopped from outside.")
     elif end.exit_code < 0:

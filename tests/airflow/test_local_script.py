@@ -113,6 +113,14 @@ def test_a_kill_ends_the_script(tmp_path: Path) -> None:
     killer.join()
 
 
+def test_a_script_whose_supervisor_is_gone_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dbt_af_k8s.airflow.scripts.local.task_ancestors", lambda: ("1:0",))
+    operator = local(f"open({str(tmp_path / 'began')!r}, 'w').close()")
+    with pytest.raises(ScriptRetryError, match="process above this task is gone"):
+        operator.execute(context())
+    assert not (tmp_path / "began").exists()
+
+
 def test_the_field_that_airflow_shows_has_the_interval() -> None:
     operator = local("pass")
     operator.render_template_fields(context())

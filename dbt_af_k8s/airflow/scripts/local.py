@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 
 from dbt_af_k8s.airflow.interval import span_text
 from dbt_af_k8s.airflow.scripts.run import ScriptCalendar, ScriptFailedError, ScriptRetryError
+from dbt_af_k8s.dbt.ancestors import task_ancestors
 from dbt_af_k8s.dbt.process import ChildProcess, ProcessEnd
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.plan.scripts import PodPlan
@@ -31,6 +32,7 @@ class ScriptOnWorker(BaseOperator):
         self.calendar = calendar
         self.node = node
         self.command = f"script of {node} {where}"
+        self._ancestors: tuple[str, ...] = ()
         self._process: ChildProcess | None = None
         self._is_stopped = False
 
@@ -40,6 +42,7 @@ class ScriptOnWorker(BaseOperator):
 
     def run_of(self, context: Any) -> PodRun:
         """The run of this task, told in the log. Skips the task where its node does not run."""
+        self._ancestors = task_ancestors()
         run = self.calendar.run_of(context, self.node)
         self.log.info("%s, %s", self.command.partition("\n")[0], span_text(Interval(run.start, run.end)))
         return run
@@ -59,7 +62,7 @@ class ScriptOnWorker(BaseOperator):
                 line = line.replace(secret, "***")
             self.log.info("%s", line)
 
-        self._process = ChildProcess(argv, cwd=folder, environment=environment)
+        self._process = ChildProcess(argv, cwd=folder, environment=environment, depends_on=self._ancestors)
         if self._is_stopped:
             self._process.stop()
         try:
@@ -75,6 +78,8 @@ class ScriptOnWorker(BaseOperator):
 
     def judge(self, ended: ProcessEnd, *, is_worth_a_retry: bool) -> None:
         """Nothing where the script did well, else the error that says how it ended."""
+        if ended.is_orphaned:
+            raise ScriptRetryError("The script was stopped: Airflow's process above this task is gone.")
         if ended.was_stopped:
             raise ScriptRetryError("The script was stopped.")
         if ended.exit_code == 0:
