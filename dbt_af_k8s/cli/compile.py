@@ -18,7 +18,7 @@ from dbt_af_k8s.cli.options import (
     TextOrJson,
     Where,
 )
-from dbt_af_k8s.cli.terminal import console, counted, safe, write_json
+from dbt_af_k8s.cli.terminal import console, counted, issue_count, issue_lines, safe, write_json
 
 if TYPE_CHECKING:
     from dbt_af_k8s.dbt.slices.targets import PlanSlices
@@ -34,6 +34,9 @@ Parse = Annotated[
         "manifest.json is written only where there is none.",
     ),
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Write nothing where the project has an error, not even the good domains.")
+]
 #: Reasons against a slice that are shown to a person; JSON has all.
 _SHOWN = 5
 
@@ -46,19 +49,23 @@ def compile_plan(
     config: ConfigFile = None,
     output_format: TextOrJson = Format.TEXT,
     parse: Parse = False,
+    strict: Strict = False,
 ) -> None:
     """Write the compiled plan beside the manifest, from which DAG files load.
 
-    A DAG file makes it by itself where it is missing or stale; made in CI, the first parse is quick, too.
+    A DAG file makes it by itself where it is missing or stale; made in CI, the first parse is quick, too. Exits with 1
+    where the project has errors: they are told, and what has none is written all the same.
     """
+    from dbt_af_k8s.plan.codec import issue_to_dict
     from dbt_af_k8s.plan.store import CACHE_VARIABLE, compile_project
 
     started = time.perf_counter()
     request = Where(project_dir, profiles_dir, target, manifest, config).request()
-    done = compile_project(request, os.environ, parse=_parser(request) if parse else None)
+    done = compile_project(request, os.environ, parse=_parser(request) if parse else None, strict=strict)
     seconds = time.perf_counter() - started
     size = sum(file.stat().st_size for file in done.folder.iterdir()) if done.folder else 0
     tasks = sum(len(dag.tasks) for dag in done.dags)
+    errors = [issue for issue in done.issues if issue.is_error]
     if output_format is Format.JSON:
         write_json(
             {
@@ -69,18 +76,27 @@ def compile_plan(
                 "bytes": size,
                 "seconds": round(seconds, 3),
                 "slices": _slices_as_dict(done.made_slices),
+                "issues": [issue_to_dict(issue) for issue in done.issues],
             }
         )
     elif done.folder is not None:
-        told = f"{counted(len(done.dags), 'DAG')}, {counted(tasks, 'task')}, {size / 1024:,.0f} KiB in {seconds:.1f} s"
-        console().print(f"[fine]✓[/] Compiled: {told}.\n  {safe(str(done.folder))}")
+        mark = "[error]✗[/] Compiled all but what has errors" if errors else "[fine]✓[/] Compiled"
+        size_of = (
+            f"{counted(len(done.dags), 'DAG')}, {counted(tasks, 'task')}, {size / 1024:,.0f} KiB in {seconds:.1f} s"
+        )
+        console().print(f"{mark}: {size_of}.\n  {safe(str(done.folder))}", soft_wrap=True)
         for line in _slices_as_lines(done.made_slices):
             console().print(safe(line))
+        for fault in issue_lines(errors):
+            console(stderr=True).print(fault)
+        if done.issues:
+            console(stderr=True).print(f"{issue_count(done.issues)}; [name]dbt-af-k8s check[/] tells more.")
     if done.folder is None:
         screen = console(stderr=True)
         for told in done.unwritten:
             screen.print(f"[error]Not written:[/] {safe(told)}.", soft_wrap=True)
         screen.print(f"Make room or give the rights there, or name another folder with {CACHE_VARIABLE}.")
+    if done.folder is None or errors:
         raise typer.Exit(1)
 
 

@@ -52,10 +52,10 @@ def plan_for_airflow(request: PlanRequest, env: Mapping[str, str]) -> Plan:
     return loadable(build_project(request, env))
 
 
-def loadable(built: Build) -> Plan:
-    """The plan, if DAGs may be made of it; else ProjectError, see `plan_for_airflow`."""
+def loadable(built: Build, *, strict: bool = False) -> Plan:
+    """The plan, if DAGs may be made of it; else ProjectError, see `plan_for_airflow`. `strict` as the setting."""
     errors = [issue for issue in built.plan.issues if issue.is_error]
-    if any(issue.node is None for issue in errors) or (errors and built.inputs.settings.strict):
+    if any(issue.node is None for issue in errors) or (errors and (strict or built.inputs.settings.strict)):
         raise ProjectError(errors)
     return built.plan
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbt_af_k8s import __version__
+from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.plan.compiled import (
     FileStamp,
     Index,
@@ -29,7 +30,7 @@ from dbt_af_k8s.plan.compiled import (
     why_stale,
 )
 from dbt_af_k8s.plan.request import PlanRequest
-from dbt_af_k8s.plan.values import DagPlan
+from dbt_af_k8s.plan.values import DagPlan, Plan
 
 if TYPE_CHECKING:
     from dbt_af_k8s.dbt.slices.targets import PlanSlices
@@ -57,6 +58,8 @@ class Compiled:
     made_slices: "PlanSlices | None" = None
     #: Where `folder` is None: each folder that was tried, with the system's reason.
     unwritten: tuple[str, ...] = ()
+    #: What planning found wrong with the project; empty where the plan was read.
+    issues: tuple[Issue, ...] = ()
 
 
 #: Lets dbt write the manifest of a target: (target, dbt program or None, the manifest's file) -> why it could not.
@@ -92,10 +95,12 @@ def compile_project(
     because: str = "it was asked for",
     only: str | None = None,
     parse: ParseTarget | None = None,
+    strict: bool = False,
 ) -> Compiled:
     """Make the compiled plan of a project, in its target folder or in the cache folder.
 
-    `parse`, if given, is called for each target that the plan's dbt tasks run on.
+    `parse`, if given, is called for each target that the plan's dbt tasks run on. With `strict` an error of one domain
+    stops all of it.
 
     Raises:
         ProjectError: as `plan_for_airflow`.
@@ -105,11 +110,12 @@ def compile_project(
     for folder in _folders(request, env):
         try:
             with _locked(folder):
-                return _compile_into(folder, request, env, because, only, parse)
+                return _compile_into(folder, request, env, because, only, parse, strict)
         except OSError as reason:
             unwritten.append(f"{folder}: {(reason.strerror or str(reason)).lower()}")
-    dags = _only(_plan(request, env)[0], only)
-    return Compiled(dags, None, f"{because}; no folder can be written to", unwritten=tuple(unwritten))
+    plan, _, _ = _plan(request, env, strict=strict)
+    why = f"{because}; no folder can be written to"
+    return Compiled(_only(plan.dags, only), None, why, unwritten=tuple(unwritten), issues=plan.issues)
 
 
 def _compile_into(
@@ -119,6 +125,7 @@ def _compile_into(
     because: str,
     only: str | None,
     parse: ParseTarget | None,
+    strict: bool,
 ) -> Compiled:
     from dbt_af_k8s.dbt.slices.targets import make_plan_slices, target_manifest
     from dbt_af_k8s.plan.targets import dbt_targets
@@ -128,10 +135,10 @@ def _compile_into(
         made_meanwhile = _read_dags(folder, index, only)
         if made_meanwhile is not None and _has_stores(folder, index):
             return _read(made_meanwhile, folder, index)
-    dags, index, packed = _plan(request, env)
+    plan, index, packed = _plan(request, env, strict=strict)
     targets = {
         target: None if parse is None else parse(target, executable, target_manifest(folder, target))
-        for target, executable in dbt_targets(dags)
+        for target, executable in dbt_targets(plan.dags)
     }
     made = make_plan_slices(manifest_file(request), request.project_dir, folder, targets)
     own = {found.target: found.summary.name for found in made.targets if found.summary is not None}
@@ -145,7 +152,8 @@ def _compile_into(
     for file in sorted((*folder.glob("*.json.z"), *folder.glob("*.slices"), *folder.glob(".writing-*"))):
         if file.name not in packed and file.name not in index.stores:
             file.unlink(missing_ok=True)
-    return replace(_read(_only(dags, only), folder, index), because=because, made_slices=made)
+    made_now = _read(_only(plan.dags, only), folder, index)
+    return replace(made_now, because=because, made_slices=made, issues=plan.issues)
 
 
 def _read(dags: tuple[DagPlan, ...], folder: Path, index: Index) -> Compiled:
@@ -153,13 +161,15 @@ def _read(dags: tuple[DagPlan, ...], folder: Path, index: Index) -> Compiled:
     return Compiled(dags, folder, None, None if index.slices is None else folder / index.slices, own)
 
 
-def _plan(request: PlanRequest, env: Mapping[str, str]) -> tuple[tuple[DagPlan, ...], Index, Mapping[str, bytes]]:
+def _plan(
+    request: PlanRequest, env: Mapping[str, str], *, strict: bool = False
+) -> tuple[Plan, Index, Mapping[str, bytes]]:
     """Plan the project. What planning needs is imported only here: a fresh compiled plan needs none of it."""
     from dbt_af_k8s.plan.project import build_project, files_of, loadable, manifest_path
 
     recording = RecordingEnvironment(env)
     stamps = {path: _stamp(path, request) for path in files_of(request, recording, manifest_file(request))}
-    plan = loadable(build_project(request, recording))
+    plan = loadable(build_project(request, recording), strict=strict)
     manifest = manifest_path(request, _target_path(request))
     stamps.setdefault(manifest, _stamp(manifest, request))
     packed = [(dag.dag_id, pack_dag(dag)) for dag in plan.dags]
@@ -171,7 +181,7 @@ def _plan(request: PlanRequest, env: Mapping[str, str]) -> tuple[tuple[DagPlan, 
         env=recording.asked(),
         dags=tuple(entries),
     )
-    return plan.dags, index, {entry.name: data for entry, (_, data) in zip(entries, packed, strict=True)}
+    return plan, index, {entry.name: data for entry, (_, data) in zip(entries, packed, strict=True)}
 
 
 def _why_stale(index: Index, request: PlanRequest, env: Mapping[str, str]) -> str | None:

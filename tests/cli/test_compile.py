@@ -1,5 +1,6 @@
 """`dbt-af-k8s compile`."""
 
+import json
 import re
 
 import pytest
@@ -19,7 +20,7 @@ def test_it_writes_what_a_dag_file_then_loads(shop: Shop) -> None:
 
 def test_json(shop: Shop) -> None:
     data = shop.json("compile")
-    assert list(data) == ["version", "folder", "dags", "tasks", "bytes", "seconds", "slices"]
+    assert list(data) == ["version", "folder", "dags", "tasks", "bytes", "seconds", "slices", "issues"]
     assert data["bytes"] > 0
     assert data["slices"]["refused"] == len(shop.nodes)
     assert data["slices"]["reasons"] == [
@@ -50,3 +51,31 @@ def test_a_full_disk_leaves_no_plan_by_halves(shop: Shop, room: int) -> None:
 def test_a_project_that_cannot_be_planned(shop: Shop) -> None:
     (shop.root / "target" / "manifest.json").write_text("{")
     assert shop.run("compile").exit_code == 2
+
+
+def test_errors_of_one_domain_are_told_and_the_others_are_compiled(shop: Shop) -> None:
+    shop.model("lost", folder="science", dbt_target="nowhere").write()
+    result = shop.run("compile")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("✗ Compiled all but what has errors: ")
+    assert "unknown-target" in result.stderr
+    assert "1 error" in result.stderr
+    done = load_dags(PlanRequest(shop.root.absolute()), {})
+    assert done.because is None
+    assert {dag.dag_id: bool(dag.problems) for dag in done.dags}["science__manual"]
+    assert not {dag.dag_id: bool(dag.problems) for dag in done.dags}["sales__hourly"]
+
+
+def test_strict_writes_nothing_where_there_is_an_error(shop: Shop) -> None:
+    shop.model("lost", folder="science", dbt_target="nowhere").write()
+    result = shop.run("compile", "--strict")
+    assert result.exit_code == 2
+    assert "unknown-target" in result.stderr
+    assert list(shop.root.glob("target/dbt_af_k8s/plan/*/*.json*")) == []
+
+
+def test_errors_for_machines(shop: Shop) -> None:
+    shop.model("lost", folder="science", dbt_target="nowhere").write()
+    result = shop.run("compile", "--format", "json")
+    assert result.exit_code == 1
+    assert [issue["code"] for issue in json.loads(result.stdout)["issues"]] == ["unknown-target"]
