@@ -51,6 +51,20 @@ def install_package(project_dir: Path) -> Path:
     return folder
 
 
+def is_package_current(project_dir: Path) -> bool:
+    """Whether a project has our dbt package as this version has it: the same files, and no others.
+
+    UsageError where it cannot be read where dbt looks for packages.
+    """
+    folder = project_dir / _install_path(project_dir) / DBT_PACKAGE
+    try:
+        there = _files(folder)
+    except OSError as failed:
+        raise UsageError(f"{folder} cannot be read: {(failed.strerror or str(failed)).lower()}.") from None
+    there.pop(_RECORD, None)
+    return there == _files(package_path())
+
+
 def _install_path(project_dir: Path) -> str:
     file = project_dir / "dbt_project.yml"
     try:

@@ -1,7 +1,8 @@
 """A client's command -> the words that dbt may be started with, or everything that is wrong with them. Pure.
 
 dbt takes options before and after its verb, and so does this. The words go to dbt as a list of arguments, so no value
-can become another option; and an option that is not in the table is refused, whatever it does.
+can become another option; and an option that is not in the table is refused, whatever it does. What an option's value
+may be, its kind says; what a macro of `run-operation` may be, `operations`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from dbt_af_k8s.dbt.run_options import shown
-from dbt_af_k8s.server.options import ALLOWED, FLAG, MANY, ONE, OWN, REFUSED, SHORT, VERBS
+from dbt_af_k8s.server.operations import VERB, macro_problems
+from dbt_af_k8s.server.option_kinds import FLAG, MANY, ONE
+from dbt_af_k8s.server.options import ALLOWED, OWN, REFUSED, SHORT, VERBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,10 @@ class CommandLimits:
     #: Words of a command, and bytes of all of them together.
     words: int
     bytes: int
+    #: Most threads that `--threads` may name.
+    threads: int = 16
+    #: Macros of the root project that `run-operation` may call besides our own.
+    macros: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,11 @@ class Command:
     options: tuple[tuple[str, tuple[str, ...]], ...]
     #: What `--project-dir` says, where the command has it.
     project_dir: str | None = None
+
+    @property
+    def macro(self) -> str | None:
+        """The macro of `run-operation`."""
+        return self.arguments[0] if self.verb == VERB else None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -74,6 +86,7 @@ def check_command(words: Sequence[str], limits: CommandLimits) -> Command | tupl
     while rest:
         _read_word(rest, reading)
     verb = _verb(reading, limits)
+    _check_values(verb, reading, limits)
     named = reading.options.get("--target")
     if named and limits.targets is not None and named[-1] not in limits.targets:
         reading.problems.append(f"--target takes one of {', '.join(limits.targets)} here, not {shown(named[-1])}.")
@@ -115,7 +128,7 @@ def _read_word(rest: list[str], reading: _Reading) -> None:
 
 
 def _read_option(name: str, value: str | None, rest: list[str], reading: _Reading) -> None:
-    kind = ALLOWED[name]
+    kind = ALLOWED[name].kind.takes
     if kind == FLAG:
         if value is not None:
             reading.problems.append(f"{name} takes no value.")
@@ -130,10 +143,21 @@ def _read_option(name: str, value: str | None, rest: list[str], reading: _Readin
         values = [value] if value is not None else _values(rest)
         if not values:
             reading.problems.append(f"{name} needs a value.")
-        if any(value.startswith("-") or not value for value in values):
-            reading.problems.append(f"{name} takes no value that is empty or begins with `-`.")
         reading.options[name] = (*reading.options.get(name, ()), *values)
         reading.arguments += [name, *values]
+
+
+def _check_values(verb: str, reading: _Reading, limits: CommandLimits) -> None:
+    """Whether the verb takes these options, and whether each value is of the option's kind."""
+    for name, values in reading.options.items():
+        row = ALLOWED[name]
+        if verb and verb not in row.verbs:
+            reading.problems.append(f"{name} may not be given to dbt {verb} here.")
+            continue
+        for value in values:
+            reading.problems += row.kind.problems(name, value)
+        if name == "--threads" and values[-1].isdecimal() and int(values[-1]) > limits.threads:
+            reading.problems.append(f"--threads may be {limits.threads} at most here.")
 
 
 def _values(rest: list[str]) -> list[str]:
@@ -163,10 +187,13 @@ def _verb(reading: _Reading, limits: CommandLimits) -> str:
         if verb not in VERBS or len(words) < count:
             continue
         left = words[count:]
-        if verb == "run-operation":
+        if verb == VERB:
             reading.arguments[:0] = left[:1]
             if not left:
                 reading.problems.append("run-operation needs the name of a macro.")
+            else:
+                given = reading.options.get("--args", ("{}",))[-1]
+                reading.problems += macro_problems(left[0], given, limits.macros)
             left = left[1:]
         if left:
             reading.problems.append(f"dbt {verb} takes no {shown(left[0])} here.")

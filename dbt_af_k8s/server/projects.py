@@ -25,6 +25,8 @@ class Project:
     #: The dbt program: a path, or a name on the PATH.
     program: str
     is_warm: bool
+    #: Macros of the root project that clients may call, by their plain names.
+    macros: tuple[str, ...] = ()
     #: Whether the settings file has it, so that no client can remove it.
     is_fixed: bool = True
 
@@ -124,5 +126,6 @@ class Projects:
             section.targets,
             dbt_program(executable),
             section.warm,
+            section.macros,
             is_fixed,
         )

@@ -12,7 +12,8 @@ from dbt_af_k8s.config.problems import findings
 from dbt_af_k8s.config.schema import keys_reference
 from dbt_af_k8s.config.yaml_text import MOST_BYTES, load_yaml
 from dbt_af_k8s.errors import Issue, ProjectError, error
-from dbt_af_k8s.server.options import NEVER_VERBS, VERBS
+from dbt_af_k8s.server.operations import is_macro_name
+from dbt_af_k8s.server.options import OFFERED_VERBS
 from dbt_af_k8s.server.settings import NAME_PATTERN, ServerConfig
 
 _CODES = {"unknown": "unknown-setting", "missing": "missing-setting", "wrong": "bad-setting"}
@@ -58,11 +59,18 @@ def _contradictions(config: ServerConfig, file: str) -> list[Issue]:
         if not re.fullmatch(NAME_PATTERN, name):
             fix = "Use letters, digits, `_`, `-` and `.`: it is a part of addresses."
             found.append(error("bad-setting", f"{name!r} cannot be a project's name.", fix, file=file, key="projects"))
-    for verb in config.limits.verbs:
-        if verb not in VERBS or verb in NEVER_VERBS:
-            fix = f"Known are {', '.join(name for name in VERBS if name not in NEVER_VERBS)}."
-            message = f"`limits.verbs` cannot hold {verb!r}."
-            found.append(error("bad-setting", message, fix, file=file, key="limits.verbs"))
+    for key, verbs in (("verbs", config.limits.verbs), ("runtimes", tuple(config.limits.runtimes))):
+        for verb in verbs:
+            if verb not in OFFERED_VERBS:
+                fix = f"Known are {', '.join(OFFERED_VERBS)}."
+                message = f"`limits.{key}` cannot hold {verb!r}."
+                found.append(error("bad-setting", message, fix, file=file, key=f"limits.{key}"))
+    for name, project in config.projects.items():
+        for macro in project.macros:
+            if not is_macro_name(macro):
+                fix = "Write the plain name of a macro of the root project, without its package."
+                message = f"{macro!r} cannot be the name of a macro that clients may call."
+                found.append(error("bad-setting", message, fix, file=file, key=f"projects.{name}.macros"))
     jwt = config.auth.jwt
     if jwt is not None:
         secret = [name for name in jwt.algorithms if name.startswith("HS")]

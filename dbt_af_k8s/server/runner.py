@@ -16,6 +16,7 @@ from dbt_af_k8s.dbt.warm_parent import WRONG_PARSE, FromParse, FromSlices, Start
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.server.command import Command
 from dbt_af_k8s.server.database import DatabaseError
+from dbt_af_k8s.server.operations import root_macro
 from dbt_af_k8s.server.outputs import ARTIFACTS, LogWriter, Outputs
 from dbt_af_k8s.server.store import Store
 from dbt_af_k8s.server.values import Ending, Run
@@ -92,7 +93,7 @@ class Invocation:
         return ending
 
     def _dbt(self, target_path: Path) -> ProcessEnd:
-        words = (*self._command.words, *self._project.target_arguments(self._command))
+        words = (*self._words(), *self._project.target_arguments(self._command))
         argv = (*words, *self._project.arguments(target_path))
         start = self._project.choose_start(self._command, argv, target_path)
         ended = self._process_end(argv, start)
@@ -101,6 +102,13 @@ class Invocation:
             return ended
         self._digest = LogDigest()
         return self._process_end(argv, None)
+
+    def _words(self) -> tuple[str, ...]:
+        """The command, with the macro of `run-operation` by its whole name."""
+        macro = self._command.macro
+        if macro is None:
+            return self._command.words
+        return (self._command.verb, root_macro(macro, self._project.project.project_dir), *self._command.arguments[1:])
 
     def _process_end(self, argv: tuple[str, ...], start: Start) -> ProcessEnd:
         process = self._project.new_run(argv, start)

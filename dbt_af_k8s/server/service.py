@@ -9,6 +9,7 @@ from dbt_af_k8s.server.callbacks import callback_problem
 from dbt_af_k8s.server.command import Command, check_command
 from dbt_af_k8s.server.database import Database
 from dbt_af_k8s.server.metrics import Metrics
+from dbt_af_k8s.server.operations import has_predicates, installed_problem, is_maintenance, predicate_problems
 from dbt_af_k8s.server.outputs import Outputs
 from dbt_af_k8s.server.projects import Project, Projects
 from dbt_af_k8s.server.settings import ServerConfig
@@ -61,6 +62,8 @@ class Service:
             problems += self._other_project(checked.project_dir, project)
         if callback_url is not None:
             problems += [found] if (found := callback_problem(callback_url, self.config.callbacks)) else []
+        if isinstance(checked, Command) and checked.macro is not None and is_maintenance(checked.macro):
+            problems += self._maintenance_problems(checked, project)
         if problems or not isinstance(checked, Command):
             raise RefusedError(422, *problems)
         name = task_id or str(uuid.uuid4())
@@ -110,6 +113,20 @@ class Service:
         except UsageError:
             return ["--project-dir names no project of this server."]
         return ["--project-dir names another project than the request."]
+
+    def _maintenance_problems(self, command: Command, project: Project) -> list[str]:
+        """What only the project tells of our own macros: their version, and the SQL that a node's settings hold."""
+        problem = installed_problem(project.project_dir)
+        problems = [] if problem is None else [problem]
+        (args,) = command.values("--args") or ("{}",)
+        if has_predicates(args):
+            if not project.is_warm:
+                return [*problems, "SQL in the arguments of a macro needs a project that is kept warm."]
+            prepared = self.workers.warm_of(project).prepared
+            if prepared is None:
+                raise RefusedError(503, "The project is not parsed yet, or cannot be.", retry_after=5)
+            problems += predicate_problems(args, prepared.manifest)
+        return problems
 
     def _retry_after(self) -> int:
         """A guess when there is room: one run of a minute per slot, at most five minutes."""

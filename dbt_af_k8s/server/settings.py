@@ -1,6 +1,8 @@
 """The server's settings file, as a person writes it: `dbt-af-k8s serve --config server.yml`."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt, StringConstraints
@@ -53,6 +55,11 @@ class ProjectSection(Section):
     target: Text | None = Field(default=None, description="dbt target. Default: the profile's own.")
     targets: Texts | None = Field(
         default=None, description="Targets that a client may name with `--target`. Default: any of the profile."
+    )
+    macros: Texts = Field(
+        default=(),
+        description="Macros of the root project that clients may call with `run-operation`, by their plain names. Our "
+        "own maintenance macros may be called anyway.",
     )
     executable: Text | None = Field(
         default=None, description="The dbt program. Default: the one beside the server's Python."
@@ -137,17 +144,38 @@ class AuthSection(Section):
     jwt: JwtSection | None = Field(default=None, description="OAuth 2 bearer tokens.")
 
 
+#: Longest times of commands that only look, in seconds.
+_LOOKING_SECONDS: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys(("list", "ls", "parse"), 900),
+        **dict.fromkeys(("compile", "show", "source freshness"), 1800),
+        "docs generate": 3600,
+    }
+)
+
+
 class LimitsSection(Section):
     """What clients may ask for."""
 
-    verbs: Texts = Field(default=DEFAULT_VERBS, description="dbt commands that may run.")
+    verbs: Texts = Field(
+        default=DEFAULT_VERBS,
+        description="dbt commands that may run. `run-operation` is our own maintenance, and `projects.<name>.macros`.",
+    )
     concurrency: Annotated[Count, Field(le=256)] = Field(
         default=2, description="Invocations at once, in each replica. Each may use a CPU."
     )
     queue: Annotated[Count, Field(le=1_000_000)] = Field(
         default=1000, description="Invocations that may wait; more are answered with 429."
     )
-    runtime: Span = Field(default=6 * 3600, description="Longest time of an invocation; then it is ended and FAILURE.")
+    runtime: Span = Field(
+        default=6 * 3600, description="Longest time of an invocation that works; then it is ended and FAILURE."
+    )
+    runtimes: dict[str, Span] = Field(
+        default={},
+        description="The same by dbt command, where it is another one. Default: `list`, `ls` and `parse` 15 minutes, "
+        "`compile`, `show` and `source freshness` 30, `docs generate` 60.",
+    )
+    threads: Annotated[Count, Field(le=256)] = Field(default=16, description="Most that `--threads` may say.")
     words: Annotated[Count, Field(le=10_000)] = Field(default=500, description="Most words of a command.")
     command_bytes: Annotated[Count, Field(le=1_000_000)] = Field(default=65_536, description="Most bytes of a command.")
     body_bytes: Annotated[Count, Field(le=100_000_000)] = Field(default=262_144, description="Most bytes of a request.")
@@ -156,6 +184,11 @@ class LimitsSection(Section):
         description="Most bytes kept of a log. What comes after is dropped but for its last part.",
     )
     artifact_bytes: Count = Field(default=64 * 1024 * 1024, description="Largest artefact that is kept.")
+
+    def runtime_of(self, verb: str) -> float:
+        """Longest time of a command, in seconds."""
+        least = min(self.runtime, _LOOKING_SECONDS.get(verb, self.runtime))
+        return float(self.runtimes.get(verb, least))
 
 
 class CallbackSection(Section):

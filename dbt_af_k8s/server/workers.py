@@ -31,7 +31,9 @@ _FENCE_SHARE = 0.4
 def command_limits(config: ServerConfig, project: Project) -> CommandLimits:
     """What a command for this project may be."""
     limits = config.limits
-    return CommandLimits(limits.verbs, project.targets, limits.words, limits.command_bytes)
+    return CommandLimits(
+        limits.verbs, project.targets, limits.words, limits.command_bytes, limits.threads, project.macros
+    )
 
 
 class Workers:
@@ -213,7 +215,7 @@ class Workers:
             owner=self._owner,
             store=self._store,
             outputs=self._outputs,
-            runtime=float(self._config.limits.runtime),
+            runtime=self._config.limits.runtime_of(command.verb),
             log_bytes=self._config.limits.log_bytes,
             artifact_bytes=self._config.limits.artifact_bytes,
         )

@@ -286,6 +286,25 @@ def test_where_a_connection_leads(fields: dict[str, Any], url: str, auth: Any) -
     assert "auth" not in repr(found)
 
 
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Https", "hTTpS"])
+def test_the_case_of_the_scheme_turns_no_check_of_certificates_off(scheme: str) -> None:
+    from airflow.sdk import Connection
+
+    from dbt_af_k8s.airflow.api.address import address_of, client_arguments
+
+    for fields in (
+        {"host": f"{scheme}://a.b"},
+        {"host": "a.b", "schema": scheme},
+        {"host": f"{scheme}://a.b", "port": 1},
+    ):
+        found = address_of(Connection(conn_id="c", conn_type="http", **fields))
+        assert client_arguments(found, 1.0)["verify"] is True, fields
+        assert found.url.startswith("https://a.b")
+        assert not found.is_overheard
+    plain = address_of(Connection(conn_id="c", conn_type="http", host="HTTP://a.b", password="t"))
+    assert (plain.url, plain.is_overheard) == ("http://a.b", True)
+
+
 def test_a_connection_that_is_missing_is_told_and_not_tried_again(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONNECTION.upper()}")
     with pytest.raises(DbtFailedError, match=f"no Airflow connection `{CONNECTION}`.*type HTTP"):

@@ -21,7 +21,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServ
 def server(desk: Path) -> Iterator[ServerProcess]:
     """A ready server over the project, with tokens; its client is an admin."""
     settings = {
-        "projects": {"desk": {"project_dir": str(desk)}},
+        "projects": {"desk": {"project_dir": str(desk), "macros": ["shout", "run_query"]}},
         "project_roots": [str(desk.parent)],
         "auth": tokens(),
         "limits": {"concurrency": 2, "runtime": 20, "log_bytes": 300_000},

@@ -135,6 +135,21 @@ def test_of_a_large_log_the_beginning_and_the_end_are_kept(server: ServerProcess
     assert 3000 < len(tail) <= 5000
 
 
+def test_a_named_macro_is_that_of_the_root_project_and_no_other(server: ServerProcess) -> None:
+    """The settings name `run_query`, which only dbt has: no client can call that."""
+    server.invoke("global", "run-operation", "run_query", "--args", "{sql: select 1}")
+    run = server.ended("global")
+    assert (run["state"], run["exc_type"]) == ("FAILURE", "DbtError"), run
+    assert "'desk.run_query'" in run["exc_message"] or "'run_query'" in run["exc_message"]
+
+
+def test_maintenance_wants_our_package_as_the_server_has_it(server: ServerProcess) -> None:
+    args = '{"model": "model.desk.counted"}'
+    answer = server.invoke("upkeep", "run-operation", "dbt_af_k8s.vacuum", "--args", args)
+    assert answer.status == 422
+    assert "package install" in answer.json["message"]
+
+
 def test_projects_and_models(server: ServerProcess, desk: Path) -> None:
     (project,) = server.get("/projects").json["projects"]
     assert (project["name"], project["is_warm"], project["problem"], project["models"]) == ("desk", True, None, 4)

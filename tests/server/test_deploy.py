@@ -73,7 +73,7 @@ def test_the_image_has_what_exists(things: dict[str, dict[str, Any]]) -> None:
 def test_the_settings_shown_in_the_guide_are_right() -> None:
     text = (FOLDER.parent / "run-dbt-behind-an-api.md").read_text()
     blocks = re.findall(r"```yaml\n# server\.yml\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         written = {"projects": {"shop": {"project_dir": "."}}, **yaml.safe_load(block)}
         assert parse_server_config(written, file="server.yml")[1] == (), block

@@ -64,11 +64,14 @@ def address_of(connection: ConnectionFields) -> Address:
     host = (connection.host or "").rstrip("/")
     if not host:
         raise ApiRefusedError(f"The connection {connection.conn_id} has no host: that is the dbt server's address.")
-    url = host if "://" in host else f"{connection.schema or 'http'}://{host}"
+    scheme, has_scheme, rest = host.partition("://")
+    if not has_scheme:
+        scheme, rest = connection.schema or "http", host
     if connection.port:
-        scheme, _, rest = url.partition("://")
         name, slash, path = rest.partition("/")
-        url = f"{scheme}://{name}:{connection.port}{slash}{path}"
+        rest = f"{name}:{connection.port}{slash}{path}"
+    # A scheme in capital letters is the same one, to the HTTP library, too.
+    url = f"{scheme.strip().lower()}://{rest}"
     written = extra.get("headers")
     headers = {str(key): str(value) for key, value in written.items()} if isinstance(written, dict) else {}
     token = extra.get("token") or (connection.password if not connection.login else None)
@@ -86,8 +89,8 @@ def client_arguments(address: Address, request_timeout: float) -> dict[str, Any]
         "headers": dict(address.headers),
         "auth": address.auth,
         "timeout": request_timeout,
-        # Reading the machine's certificates takes longer than a request.
-        "verify": address.verify if address.url.startswith("https:") else False,
+        # Reading the machine's certificates takes longer than a request, and without TLS nobody asks for them.
+        "verify": False if urlsplit(address.url).scheme == "http" else address.verify,
         # Credentials go to the address of the connection and nowhere else.
         "follow_redirects": False,
         "trust_env": True,
