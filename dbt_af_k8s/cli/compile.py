@@ -108,8 +108,9 @@ def _parser(request: "PlanRequest") -> "ParseTarget":
     from dbt_af_k8s.plan.store import manifest_file
 
     project = DbtProject(request.project_dir, request.profiles_dir)
-    if request.manifest is None and not manifest_file(request).is_file():
-        parse_project(project, os.environ, target=request.target, target_path=None)
+    manifest = manifest_file(request, os.environ)
+    if request.manifest is None and not manifest.is_file():
+        parse_project(project, os.environ, target=request.target, target_path=manifest.parent)
 
     def parse(target: str, executable: str | None, manifest: Path) -> str | None:
         try:

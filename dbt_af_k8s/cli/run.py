@@ -128,7 +128,7 @@ def _home(where: Where) -> "PrivateHome":
 
     airflow_version()
     root = where.request().project_dir
-    return private_home(root, read_dbt_project(root).target_path)
+    return private_home(root, read_dbt_project(root, env=os.environ).target_path)
 
 
 def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "PrivateHome", *, as_json: bool) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbt_af_k8s.config.jinja_text import TextError, render_text
+from dbt_af_k8s.config.jinja_text import TextError, rendered_scalar
+from dbt_af_k8s.config.target_path import DEFAULT, KEY, target_path
 from dbt_af_k8s.config.wording import shown
 from dbt_af_k8s.errors import Issue, ProjectError, error, warning
 
@@ -17,8 +18,8 @@ class DbtProjectFile:
     #: Name of the profile, or None: dbt then needs `--profile`.
     profile: str | None = None
     version: str | None = None
-    #: Where dbt writes manifest.json, relative to the project.
-    target_path: str = "target"
+    #: Where dbt writes manifest.json, relative to the project, or absolute; see `target_path`.
+    target_path: str = DEFAULT
     #: `vars` as written; dbt renders them at run time.
     vars: Mapping[str, Any] = field(default_factory=dict)
     #: Warnings.
@@ -30,9 +31,10 @@ def parse_dbt_project(written: Mapping[Any, Any], *, file: str, env: Mapping[str
     errors: list[Issue] = []
     warnings: list[Issue] = []
     texts: dict[str, str | None] = {}
-    for key in ("name", "profile", "version", "target-path"):
+    for key in ("name", "profile", "version", KEY):
         try:
-            texts[key] = _text(written.get(key), env)
+            value = written.get(key)
+            texts[key] = target_path(value, env) if key == KEY else _scalar(value, env)
         except TextError as failed:
             needed = key in ("name", "profile")
             make, found = (error, errors) if needed else (warning, warnings)
@@ -51,16 +53,11 @@ def parse_dbt_project(written: Mapping[Any, Any], *, file: str, env: Mapping[str
         name=texts["name"] or "",
         profile=texts["profile"],
         version=texts.get("version"),
-        target_path=texts.get("target-path") or "target",
+        target_path=texts.get(KEY, DEFAULT) or "",
         vars={str(key): value for key, value in raw_vars.items()} if isinstance(raw_vars, Mapping) else {},
         issues=tuple(warnings),
     )
 
 
-def _text(value: Any, env: Mapping[str, str]) -> str | None:
-    if value is None:
-        return None
-    rendered = render_text(value, env) if isinstance(value, str) else value
-    if isinstance(rendered, str | int | float) and not isinstance(rendered, bool):
-        return str(rendered)
-    raise TextError(f"it must be text, found {shown(rendered)}")
+def _scalar(value: Any, env: Mapping[str, str]) -> str | None:
+    return None if value is None else rendered_scalar(value, env)

@@ -14,7 +14,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from dbt_af_k8s.config.wording import listed, quoted
+from dbt_af_k8s.config.wording import listed, quoted, shown
 
 #: Variables with this prefix hold secrets; dbt never shows their values either.
 SECRET_PREFIX = "DBT_ENV_SECRET_"  # noqa: S105 - the name of a prefix, no secret
@@ -100,6 +100,14 @@ def render_text(text: str, env: Mapping[str, str]) -> Any:
     of secrets, and `TextError` for broken Jinja and for names that dbt's profiles do not have.
     """
     return _guarded(lambda: _rendered(text, env)) if "{" in text else text
+
+
+def rendered_scalar(value: Any, env: Mapping[str, str]) -> str:
+    """A text or number of dbt_project.yml, rendered, as text. Raises `TextError`, see `render_text`."""
+    rendered = render_text(value, env) if isinstance(value, str) else value
+    if isinstance(rendered, str | int | float) and not isinstance(rendered, bool):
+        return str(rendered)
+    raise TextError(f"it must be text, found {shown(rendered)}")
 
 
 def _rendered(text: str, env: Mapping[str, str]) -> Any:

@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbt_af_k8s import __version__
+from dbt_af_k8s.config.target_path import target_path_in
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.plan.compiled import (
     FileStamp,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 #: Folder for compiled plans of projects that cannot be written to.
 CACHE_VARIABLE = "DBT_AF_K8S_CACHE_DIR"
 _INDEX = "index.json"
-_TARGET_PATH = re.compile(rb"""^target-path:\s*["']?([^"'#{\r\n]+?)["']?\s*(?:#.*)?$""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ def _compile_into(
         target: None if parse is None else parse(target, executable, target_manifest(folder, target))
         for target, executable in dbt_targets(plan.dags)
     }
-    made = make_plan_slices(manifest_file(request), request.project_dir, folder, targets)
+    made = make_plan_slices(manifest_file(request, env), request.project_dir, folder, targets)
     own = {found.target: found.summary.name for found in made.targets if found.summary is not None}
     index = replace(index, slices=None if made.main is None else made.main.name, target_slices=own)
     stamps = [_stamp(target_manifest(folder, target), request) for target in own]
@@ -165,13 +164,12 @@ def _plan(
     request: PlanRequest, env: Mapping[str, str], *, strict: bool = False
 ) -> tuple[Plan, Index, Mapping[str, bytes]]:
     """Plan the project. What planning needs is imported only here: a fresh compiled plan needs none of it."""
-    from dbt_af_k8s.plan.project import build_project, files_of, loadable, manifest_path
+    from dbt_af_k8s.plan.project import build_project, files_of, loadable
 
     recording = RecordingEnvironment(env)
-    stamps = {path: _stamp(path, request) for path in files_of(request, recording, manifest_file(request))}
+    files = files_of(request, recording, manifest_file(request, recording))
+    stamps = {path: _stamp(path, request) for path in files}
     plan = loadable(build_project(request, recording), strict=strict)
-    manifest = manifest_path(request, _target_path(request))
-    stamps.setdefault(manifest, _stamp(manifest, request))
     packed = [(dag.dag_id, pack_dag(dag)) for dag in plan.dags]
     entries = [dag_file(dag_id, data) for dag_id, data in packed]
     index = Index(
@@ -219,25 +217,22 @@ def _stamp(path: Path, request: PlanRequest) -> FileStamp:
 
 def _folders(request: PlanRequest, env: Mapping[str, str]) -> Iterator[Path]:
     """Where the compiled plan of a request may be: beside the manifest, then in the cache folder."""
-    yield manifest_file(request).parent / "dbt_af_k8s" / "plan" / request.fingerprint
+    yield manifest_file(request, env).parent / "dbt_af_k8s" / "plan" / request.fingerprint
     cache = env.get(CACHE_VARIABLE)
     if cache:
         project = hashlib.sha256(str(request.project_dir).encode()).hexdigest()[:16]
         yield Path(cache).expanduser() / project / request.fingerprint
 
 
-def manifest_file(request: PlanRequest) -> Path:
-    """The manifest of the request; found without reading YAML."""
-    return request.manifest or request.project_dir / _target_path(request) / "manifest.json"
-
-
-def _target_path(request: PlanRequest) -> str:
-    """The project's `target-path`, found without reading YAML; where it is more than plain text, dbt's default."""
-    with contextlib.suppress(OSError):
-        found = _TARGET_PATH.search((request.project_dir / "dbt_project.yml").read_bytes())
-        if found is not None:
-            return found[1].decode("utf-8", "replace").strip()
-    return "target"
+def manifest_file(request: PlanRequest, env: Mapping[str, str]) -> Path:
+    """The manifest of the request: where dbt writes it, unless the request names one."""
+    if request.manifest is not None:
+        return request.manifest
+    try:
+        data = (request.project_dir / "dbt_project.yml").read_bytes()
+    except OSError:
+        data = b""
+    return request.project_dir / target_path_in(data, env) / "manifest.json"
 
 
 def _read_index(folder: Path) -> Index | None:

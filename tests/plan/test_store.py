@@ -223,10 +223,28 @@ def test_parallel_parsers_make_it_once(shop: Path) -> None:
     assert not list(compiled_folder(shop).glob(".writing-*"))
 
 
-def test_the_custom_target_path_is_found_without_yaml(shop: Path) -> None:
-    (shop / "dbt_project.yml").write_text("name: shop\nprofile: shop\ntarget-path: 'build'  # ours\n")
+@pytest.mark.parametrize(
+    ("written", "env"),
+    [
+        ("'build'  # ours", {}),
+        ("\"{{ env_var('SHOP_OUT', 'other') }}\"", {"SHOP_OUT": "build"}),
+        ("\"{{ env_var('SHOP_OUT', env_var('SHOP_OUT_TOO', 'build')) }}\"", {}),
+        ("other", {"DBT_TARGET_PATH": "build"}),
+    ],
+)
+def test_the_plan_lies_with_the_manifest_and_goes_stale_with_it(shop: Path, written: str, env: dict[str, str]) -> None:
+    (shop / "dbt_project.yml").write_text(f"name: shop\nprofile: shop\ntarget-path: {written}\n")
     (shop / "target").rename(shop / "build")
-    assert load_dags(PlanRequest(shop), {}).folder.is_relative_to(shop / "build")
+    request = PlanRequest(shop)
+    assert load_dags(request, env).because == "there is none yet"
+    fresh = load_dags(request, env)
+    assert fresh.because is None
+    assert fresh.folder is not None
+    assert fresh.folder.is_relative_to(shop / "build")
+    (shop / "build").rename(shop / "target")
+    write_manifest(shop, node("a"), node("b", "a"))
+    (shop / "target").rename(shop / "build")
+    assert load_dags(request, env).because == "build/manifest.json has changed"
 
 
 def test_what_a_killed_process_left_is_swept(shop: Path) -> None:
