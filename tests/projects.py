@@ -42,7 +42,9 @@ def manifests(draw: st.DrawFn, most: int = 14) -> Manifest:
         built.append(entry.unique_id)
     for index in range(draw(st.integers(0, most))):
         on = draw(st.lists(st.sampled_from(built), max_size=3, unique=True))
-        entries.append(test(f"t{index}", *on, tags=draw(st.sampled_from(SIZES)), folder=draw(st.sampled_from(FOLDERS))))
+        size, folder = draw(st.sampled_from(SIZES)), draw(st.sampled_from(FOLDERS))
+        entry = test(f"t{index}", *on, tags=size, folder=folder)
+        entries.append(replace(entry, attached_node=draw(st.sampled_from([None, *entry.parents]))))
     return project(*entries)
 
 

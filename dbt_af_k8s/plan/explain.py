@@ -10,6 +10,12 @@ from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.build import Build
 from dbt_af_k8s.plan.values import REPEATING_KINDS, Because, DagKind, DagPlan, TaskKind, TaskPlan
 
+#: Which of a test's parents it is placed with.
+_LAST = (
+    "the last of its parents: a scheduled one before a manual one, then the larger depth, then the node that it is "
+    "declared with, then the larger unique_id"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -77,11 +83,7 @@ def _decided(build: Build, key: str) -> tuple[Because, ...]:
     schedule = decision.schedule.schedule
     when = f"{schedule.name} ({schedule.cron}, {schedule.timezone})" if schedule.cron else schedule.name
     beside = build.decisions.placements[key].beside if key in build.decisions.placements else None
-    placed = (
-        [Because("placed with", beside, "the last of its parents: larger depth, then larger unique_id")]
-        if beside
-        else []
-    )
+    placed = [Because("placed with", beside, _LAST)] if beside else []
     above = upstream_domains(build.decisions.graph, {n: d.domain.domain for n, d in build.decisions.nodes.items()})
     reads = above.get(decision.domain.domain, ())
     return (

@@ -452,3 +452,25 @@ def test_a_target_with_errors_is_not_told_as_missing() -> None:
     assert [(issue.code, issue.node) for issue in plan.issues] == [("broken-target", "model.shop.a")]
     plan = plan_of(model("a"), profile=profile, settings={"targets": {"default": "dev"}})
     assert [(issue.code, issue.key) for issue in plan.issues] == [("broken-target", "targets.default")]
+
+
+def test_a_test_on_two_schedules_runs_with_the_schedule() -> None:
+    entries = [
+        model("a"),
+        model("m", "a", meta={"schedule": "@manual"}),
+        model("z", "m", folder="web"),
+        model("b", "a"),
+    ]
+    plan = plan_of(*entries, test("t", "a", "m"))
+    assert tasks_of(plan, "sales__daily")["a__tests"].nodes == ("test.shop.t",)
+    assert codes(plan) == []
+    # A backfill knows no schedule: there it comes after both.
+    assert set(tasks_of(plan, "sales__backfill")["m__tests"].upstream) == {"a", "m"}
+
+
+def test_a_test_on_two_manual_dags_is_told() -> None:
+    manual = {"schedule": "@manual"}
+    entries = [model("a", meta=manual), model("z", folder="web", meta=manual), model("b", meta=manual)]
+    plan = plan_of(*entries, test("two", "a", "z"), test("one", "a", "b"), test("daily", "a", "z", tags=("@large",)))
+    assert [(issue.code, issue.node) for issue in plan.issues] == [("test-runs-by-hand", "test.shop.two")]
+    assert "DAG `web__manual` alone, and not after `sales__manual`" in plan.issues[0].message

@@ -52,14 +52,15 @@ class TestLargeTests:
             model("m", "a", meta={"schedule": "@manual"}),
             test("small", "a"),
             test("big", "a", tags=("@large",)),
-            test("bigger", "a", "m", tags=("@large",)),
+            model("by_hand", "a", meta={"schedule": "@manual"}),
+            test("bigger", "by_hand", "m", tags=("@large",)),
         )
         dag = plan.dag("sales__large_tests__daily")
         assert (dag.kind, dag.schedule) == (DagKind.LARGE_TESTS, "0 0 * * *")
         tasks = tasks_of(plan, dag.dag_id)
-        assert tasks["a__large_tests"].upstream == tasks["m__large_tests"].upstream == ("wait__a",)
+        assert (tasks["a__large_tests"].upstream, tasks["m__large_tests"].upstream) == (("wait__a",), ())
         assert tasks["wait__a"].waits_for.task_id == "a__tests"
-        assert [gap.code for gap in tasks["m__large_tests"].not_waited] == ["manual"]
+        assert [gap.code for gap in tasks["m__large_tests"].not_waited] == ["manual", "manual"]
 
     def test_one_task_each_on_request(self) -> None:
         plan = plan_of(model("a"), test("big", "a", tags=("@large",)), settings={"tests": {"per": "test"}})

@@ -8,7 +8,7 @@ from odd_project import dbt, write_odd_project
 
 from dbt_af_k8s.plan.project import plan_project
 from dbt_af_k8s.plan.request import PlanRequest
-from dbt_af_k8s.plan.values import Plan
+from dbt_af_k8s.plan.values import DagKind, Plan
 
 pytestmark = [pytest.mark.dbt]
 
@@ -44,3 +44,14 @@ def test_what_dbt_has_switched_off_is_left_out_wherever_it_stands(odd: Path, pla
     off = {key for key, why in left_out(plan).items() if why == "disabled in dbt"}
     assert off == stays | set(manifest["disabled"])
     assert not plan.issues
+
+
+def test_a_test_runs_with_the_model_that_it_is_declared_with(plan: Plan) -> None:
+    homes = {
+        dag.dag_id: task.task_id
+        for dag in plan.dags
+        if dag.kind is DagKind.SCHEDULED
+        for task in dag.tasks
+        if any("relationships_visits" in node for node in task.nodes)
+    }
+    assert homes == {"web__daily": "visits__tests"}

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from dbt_af_k8s.errors import FormError
+from dbt_af_k8s.graph.placement import place_tests
 from dbt_af_k8s.graph.select import select_nodes
 from dbt_af_k8s.plan.build import Build
 
@@ -19,11 +20,12 @@ def choose_nodes(
     `FormError` with every term that selects nothing there.
     """
     inside = frozenset(members)
-    tests = frozenset(key for key in inside if key in built.decisions.placements)
+    placements = place_tests(built.inputs.manifest, built.decisions.graph)
+    tests = frozenset(key for key in inside if key in placements)
     wanted = inside
     if models:
         wanted = _selected(built, domain, inside, models)
-        wanted |= {test for test in tests if built.decisions.placements[test].beside in wanted}
+        wanted |= {test for test in tests if placements[test].beside in wanted}
     chosen = wanted if with_tests else wanted - tests
     if not chosen:
         raise FormError(["models selects tests only: switch `with_tests` on, or name models."])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from dbt_af_k8s.graph.placement import place_tests
 from dbt_af_k8s.names import IdBook
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.connect import Connector
@@ -86,15 +87,19 @@ def _node_task(task: TaskPlan, choose: str) -> TaskPlan:
 
 
 def _as_backfilled(inputs: PlanInputs, decisions: Decisions, built: Iterable[str]) -> Decisions:
-    """The same decisions with the targets of a backfill for these nodes and their tests, and without gates."""
+    """The same decisions with the targets of a backfill for these nodes and their tests, and without gates.
+
+    A backfill has no schedules: a test is placed with the last of its parents, whether that one has one or not.
+    """
+    placements = place_tests(inputs.manifest, decisions.graph)
     own = {key: _on_backfill_target(inputs, decisions.scripts, decisions.nodes[key]) for key in built}
     moved = {key for key, decision in own.items() if decision.target != decisions.nodes[key].target}
     if moved:
-        for test, placement in decisions.placements.items():
+        for test, placement in placements.items():
             if placement.beside in moved:
                 own[test] = _where_the_data_is(decisions.nodes[test], own[placement.beside])
     sources = {key: replace(source, is_gate=False) for key, source in decisions.sources.items()}
-    return replace(decisions, nodes={**decisions.nodes, **own}, sources=sources)
+    return replace(decisions, nodes={**decisions.nodes, **own}, sources=sources, placements=placements)
 
 
 def _on_backfill_target(inputs: PlanInputs, scripts: Scripts, decision: NodeDecision) -> NodeDecision:

@@ -46,6 +46,8 @@ class Decisions:
     nodes: Mapping[str, NodeDecision]
     sources: Mapping[str, SourceDecision]
     placements: Mapping[str, Placement]
+    #: Models, seeds and snapshots that only a person starts.
+    manual: frozenset[str]
     #: Nodes that share kind, package and fqn with another one (tests to which a person gave one name).
     namesakes: frozenset[str]
     issues: tuple[Issue, ...]
@@ -55,7 +57,6 @@ class Decisions:
 def decide(inputs: PlanInputs) -> Decisions:
     """Decide everything that concerns one node alone, or a test and the node or source it is placed with."""
     graph = ProjectGraph(inputs.manifest)
-    placements = place_tests(inputs.manifest, graph)
     schedules, scripts = ScheduleBook(inputs), Scripts(inputs)
     roots = ResourceRoots(inputs.manifest.nodes.values())
     issues: list[Issue] = [*graph.issues, *schedules.issues]
@@ -64,16 +65,22 @@ def decide(inputs: PlanInputs) -> Decisions:
         sources[key], found = decide_source(inputs, source, roots)
         issues.extend(found)
     nodes: dict[str, NodeDecision] = {}
-    for key in (*graph.order, *placements):
+    for key in graph.order:
         node = inputs.manifest.nodes[key]
-        home = _home(inputs, node, roots, schedules, placements.get(key), nodes, sources)
+        nodes[key], found = _decide_node(inputs, scripts, node, _home(inputs, node, roots, schedules))
+        issues.extend(found)
+    manual = frozenset(key for key, decision in nodes.items() if decision.schedule.schedule.is_manual)
+    placements = place_tests(inputs.manifest, graph, manual)
+    for key, placement in placements.items():
+        node = inputs.manifest.nodes[key]
+        home = _home_of_test(inputs, node, roots, schedules, placement, nodes, sources)
         nodes[key], found = _decide_node(inputs, scripts, node, home)
         issues.extend(found)
     for key, placement in placements.items():
         if nodes[key].left_out is None:
             nodes[key] = replace(nodes[key], left_out=_why_no_test(inputs, placement, nodes))
     all_issues = (*issues, *_settings_on_ephemerals(inputs))
-    return Decisions(graph, nodes, sources, placements, _namesakes(nodes), all_issues, scripts)
+    return Decisions(graph, nodes, sources, placements, manual, _namesakes(nodes), all_issues, scripts)
 
 
 def _namesakes(nodes: Mapping[str, NodeDecision]) -> frozenset[str]:
@@ -94,26 +101,30 @@ class _Home:
     issues: tuple[Issue, ...]
 
 
-def _home(
+def _home(inputs: PlanInputs, node: Node, roots: ResourceRoots, schedules: ScheduleBook) -> _Home:
+    settings, issues = _settings_of(inputs, node)
+    domain = choose_domain(node, settings.domain, inputs.settings.domains, inputs.project, roots)
+    schedule = schedules.choose(node, settings)
+    return _Home(settings, domain, schedule, (*issues, *schedule.issues_of(node)))
+
+
+def _home_of_test(
     inputs: PlanInputs,
-    node: Node,
+    test: Node,
     roots: ResourceRoots,
     schedules: ScheduleBook,
-    placement: Placement | None,
+    placement: Placement,
     nodes: Mapping[str, NodeDecision],
     sources: Mapping[str, SourceDecision],
 ) -> _Home:
-    settings, issues = _settings_of(inputs, node)
-    if placement is not None and placement.beside is not None:
+    settings, issues = _settings_of(inputs, test)
+    if placement.beside is not None:
         beside = nodes[placement.beside]
         return _Home(settings, beside.domain, beside.schedule, issues)
-    if placement is not None and placement.source is not None:
+    if placement.source is not None:
         return _Home(settings, sources[placement.source].domain, schedules.default, issues)
-    domain = choose_domain(node, settings.domain, inputs.settings.domains, inputs.project, roots)
-    if placement is not None:
-        return _Home(settings, domain, schedules.default, issues)
-    schedule = schedules.choose(node, settings)
-    return _Home(settings, domain, schedule, (*issues, *schedule.issues_of(node)))
+    domain = choose_domain(test, settings.domain, inputs.settings.domains, inputs.project, roots)
+    return _Home(settings, domain, schedules.default, issues)
 
 
 def _settings_of(inputs: PlanInputs, entry: Node | Source) -> tuple[NodeSettings, tuple[Issue, ...]]:

@@ -1,5 +1,6 @@
 """Fourth pass: the tasks of one DAG, edges and waits included, in an order in which each comes after its upstream."""
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -33,7 +34,29 @@ def make_tasks(
     drafts += [make.test(test, None) for test in dag.loose_tests]
     drafts += refresh_drafts(inputs, connector, dag, refreshes, drafts)
     waits, with_waits = add_waits(inputs, decisions, dag, drafts, waits_for)
-    return (*waits, *with_waits)
+    return _in_order((*waits, *with_waits))
+
+
+def _in_order(tasks: Sequence[TaskPlan]) -> tuple[TaskPlan, ...]:
+    """Each task after its upstream, else as they stand: a test may wait for a node of the depth of its own."""
+    number = {task.task_id: index for index, task in enumerate(tasks)}
+    downstream: list[list[int]] = [[] for _ in tasks]
+    missing = [0] * len(tasks)
+    for index, task in enumerate(tasks):
+        known = [number[task_id] for task_id in task.upstream if task_id in number]
+        missing[index] = len(known)
+        for upstream in known:
+            downstream[upstream].append(index)
+    ready = [index for index, count in enumerate(missing) if count == 0]
+    ordered: list[TaskPlan] = []
+    while ready:
+        first = heapq.heappop(ready)
+        ordered.append(tasks[first])
+        for index in downstream[first]:
+            missing[index] -= 1
+            if missing[index] == 0:
+                heapq.heappush(ready, index)
+    return tuple(ordered)
 
 
 class _Maker:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from dbt_af_k8s.errors import Issue, error, warning
+from dbt_af_k8s.graph.placement import TestSize
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
@@ -21,6 +22,7 @@ def project_issues(inputs: PlanInputs, decisions: Decisions, layout: Layout) -> 
         *_foreign_manifest(inputs),
         *_unknown_targets(inputs),
         *_orphan_tests(decisions),
+        *_tests_of_two_manual_dags(decisions, layout),
         *_shared_names(decisions, layout),
         *_start_dates(decisions),
         *_pools(inputs, decisions),
@@ -67,6 +69,25 @@ def _orphan_tests(decisions: Decisions) -> Iterable[Issue]:
                 "orphan-test",
                 "The test depends on no model, seed, snapshot or source; it runs by itself and blocks nothing.",
                 "Use ref() or source() in it, so that it runs after what it tests.",
+                file=decisions.nodes[key].node.file,
+                node=key,
+            )
+
+
+def _tests_of_two_manual_dags(decisions: Decisions, layout: Layout) -> Iterable[Issue]:
+    """Tests that no schedule runs, and that one of several persons' starts does not run either."""
+    for key, placement in decisions.placements.items():
+        if placement.size is TestSize.LARGE or not decisions.manual.issuperset(placement.parents):
+            continue
+        dag_ids = {parent: layout.dag_of[parent].dag_id for parent in placement.parents if parent in layout.dag_of}
+        home = dag_ids.get(placement.beside or "")
+        if home is not None and len(set(dag_ids.values())) > 1:
+            others = ", ".join(f"`{dag_id}`" for dag_id in sorted({*dag_ids.values()} - {home}))
+            yield warning(
+                "test-runs-by-hand",
+                f"All that the test looks at is built when a person says so; it runs in DAG `{home}` alone, and not "
+                f"after {others}.",
+                "Tag it `@large`, so that it runs every day, or give one of its nodes a schedule.",
                 file=decisions.nodes[key].node.file,
                 node=key,
             )

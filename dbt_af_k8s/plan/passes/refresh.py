@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dbt_af_k8s.errors import Issue
+from dbt_af_k8s.graph.placement import last_of
 from dbt_af_k8s.manifest.values import Exposure
 from dbt_af_k8s.names import IdBook, legal_id
 from dbt_af_k8s.plan.inputs import PlanInputs
@@ -48,7 +49,7 @@ def decide_refreshes(
 ) -> Refreshes:
     """Refreshes of nodes go where the node is, those of exposures where the last of the exposure's parents is.
 
-    Last is what it is for tests: the larger depth, then the larger unique_id.
+    Last is what it is for tests: a scheduled one before a manual one, then the larger depth, then the larger unique_id.
     """
     found: dict[str, list[Refresh]] = {}
     placed: dict[str, DagLayout] = {}
@@ -68,7 +69,7 @@ def decide_refreshes(
             reasons[key] = "its refresh has errors"
         elif wanted.refresh is not None:
             parents = decisions.graph.built_from(exposure.parents)
-            last = max(parents, key=decisions.graph.rank, default=None)
+            last = last_of(parents, decisions.graph, decisions.manual)
             if last is None:
                 reasons[key] = "no model, seed or snapshot stands behind it"
             elif last in left_out:

@@ -35,7 +35,7 @@ def violations(plan: Plan, manifest: Manifest, *, waited_runs: WaitedRuns = runs
         *shape_violations(plan),
         *coverage_violations(plan, manifest),
         *edge_violations(plan, refs, places),
-        *fused_violations(plan, manifest, refs),
+        *fused_violations(plan, manifest, refs, places),
         *refresh_violations(plan, manifest, refs, places),
         *wait_violations(plan, places),
         *deadlock_violations(plan),

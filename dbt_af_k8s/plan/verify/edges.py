@@ -15,7 +15,7 @@ def edge_violations(plan: Plan, refs: Refs, places: Places) -> Iterator[str]:
             continue
         # A large test runs in another DAG than the node that it is placed with, and waits for it like for any other.
         is_near = refs.nodes[key].is_test and place.dag.kind is not DagKind.LARGE_TESTS
-        beside = refs.placed_with(key) if is_near else None
+        beside = places.placed_with(key) if is_near else None
         if beside is not None:
             yield from _beside(key, beside, place, places)
         stated = {gap.node: gap for gap in place.task.not_waited if gap.downstream == key}

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.values import DagKind, Plan, TaskKind, TaskPlan
+from dbt_af_k8s.plan.verify.places import Places
 from dbt_af_k8s.plan.verify.refs import Refs
 
 _FUSED_IN = (DagKind.SCHEDULED, DagKind.MANUAL)
 _KINDS = ("model", "seed", "snapshot", "test")
 
 
-def fused_violations(plan: Plan, manifest: Manifest, refs: Refs) -> Iterator[str]:
+def fused_violations(plan: Plan, manifest: Manifest, refs: Refs, places: Places) -> Iterator[str]:
     """What is wrong with tasks of kind `build`."""
     for dag in plan.dags:
         for task in dag.tasks:
@@ -23,10 +24,10 @@ def fused_violations(plan: Plan, manifest: Manifest, refs: Refs) -> Iterator[str
                 where = f"`{dag.dag_id}.{task.task_id}`"
                 if dag.kind not in _FUSED_IN:
                     yield f"{where} runs several nodes in a DAG of kind `{dag.kind}`"
-                yield from (f"{where} {fault}" for fault in _task(task, manifest, refs))
+                yield from (f"{where} {fault}" for fault in _task(task, manifest, refs, places))
 
 
-def _task(task: TaskPlan, manifest: Manifest, refs: Refs) -> Iterator[str]:
+def _task(task: TaskPlan, manifest: Manifest, refs: Refs, places: Places) -> Iterator[str]:
     if len(task.nodes) < 2:
         yield f"is a `build` task of {len(task.nodes)} node"
     if task.dbt is None or task.dbt.verb != "build":
@@ -42,15 +43,15 @@ def _task(task: TaskPlan, manifest: Manifest, refs: Refs) -> Iterator[str]:
         elif node.is_test and not refs.blocks(key):
             yield f"runs {key}, which blocks nothing, and would here"
         elif not node.is_test:
-            yield from _order(task, key, refs)
+            yield from _order(task, key, refs, places)
 
 
-def _order(task: TaskPlan, key: str, refs: Refs) -> Iterator[str]:
+def _order(task: TaskPlan, key: str, refs: Refs, places: Places) -> Iterator[str]:
     """Every blocking test of a parent, in the same task, must be one that dbt lets hold this node back."""
     behind = reach(task, key, refs)
     parents = refs.parents(key)
     for test in task.nodes:
-        if refs.nodes[test].is_test and refs.placed_with(test) in parents:
+        if refs.nodes[test].is_test and places.placed_with(test) in parents:
             missing = sorted(set(refs.nodes[test].parents) - behind)
             if missing:
                 yield f"does not hold {key} back when {test} fails, for dbt sees no path from {missing[0]} to it"

@@ -1,6 +1,6 @@
 """Where the plan has put each node, after which task it is done, and what comes before what."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dbt_af_k8s.plan.values import DagKind, DagPlan, Plan, TaskKind, TaskPlan
@@ -57,6 +57,7 @@ class Places:
             if dag.kind in BUILDING:
                 for task in dag.tasks:
                     self.place.update((node, Place(dag, task)) for node in task.nodes if node in refs.nodes)
+        self._refs = refs
         self._blocking = self._blocking_tests(refs)
         #: Sources with blocking tests -> the DAG that runs them.
         self.tested_sources: dict[str, DagPlan] = {}
@@ -66,6 +67,25 @@ class Places:
                 if source is not None:
                     self.tested_sources[source] = place.dag
                     self._blocking.setdefault(source, set()).add(place.task.task_id)
+
+    def last(self, nodes: Iterable[str]) -> str | None:
+        """The node that comes last: one with a schedule, then the larger depth and unique_id. None for no nodes."""
+        return max(self._last(nodes), default=None)
+
+    def placed_with(self, test: str) -> str | None:
+        """The node that a test is placed with: of the last ones the plan may choose, and shows by the task group."""
+        last, home = self._last(self._refs.parents(test)), self.place.get(test)
+        near = [key for key in last if home is not None and key in self.place and _are_close(home, self.place[key])]
+        return max(near or last, default=None)
+
+    def _last(self, nodes: Iterable[str]) -> list[str]:
+        """The nodes than which none comes later. A test that is planned is placed with a node that is planned."""
+        planned = [key for key in nodes if key in self.place] or list(nodes)
+        levels = {key: (not self._is_manual(key), self._refs.depth(key)) for key in planned}
+        return [key for key in planned if levels[key] == max(levels.values())]
+
+    def _is_manual(self, key: str) -> bool:
+        return key in self.place and self.place[key].dag.schedule is None
 
     def blocking_tests(self, node: str) -> frozenset[str]:
         """Ids of the tasks that run the blocking tests placed with a node."""
@@ -88,10 +108,16 @@ class Places:
         found: dict[str, set[str]] = {}
         for key, place in self.place.items():
             if refs.nodes[key].is_test and refs.blocks(key):
-                beside = refs.placed_with(key)
+                beside = self.placed_with(key)
                 if beside in self.place and self.place[beside].dag.dag_id == place.dag.dag_id:
                     found.setdefault(beside, set()).add(place.task.task_id)
         return found
+
+
+def _are_close(one: Place, other: Place) -> bool:
+    if one.dag.dag_id != other.dag.dag_id:
+        return False
+    return one.task.task_id == other.task.task_id or (one.task.group is not None and one.task.group == other.task.group)
 
 
 def _index(dag: DagPlan) -> DagIndex:

@@ -51,7 +51,7 @@ def _exposure(key: str, place: Place, manifest: Manifest, refs: Refs, places: Pl
         yield f"is for {key} and names {', '.join(place.task.nodes) or 'nothing'}"
     exposure = manifest.exposures[key]
     parents = refs.behind(exposure.parents)
-    last = refs.last(parents)
+    last = places.last(parents)
     if last is None:
         yield f"is for {key}, behind which nothing is built"
     elif last in places.place and places.place[last].dag.dag_id != place.dag.dag_id:

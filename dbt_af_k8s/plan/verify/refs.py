@@ -36,13 +36,9 @@ class Refs:
         """The nodes with a task that stand behind any parents, ephemeral models replaced by theirs."""
         return _contracted(parents, self._built, self._parents)
 
-    def last(self, nodes: Iterable[str]) -> str | None:
-        """The node that comes last: the larger depth, then the larger unique_id. None for no nodes."""
-        return max(nodes, key=lambda key: (self._depth[key], key), default=None)
-
-    def placed_with(self, test: str) -> str | None:
-        """The parent that comes last: the larger depth, then the larger unique_id. None without such a parent."""
-        return self.last(self.parents(test))
+    def depth(self, key: str) -> int:
+        """Length of the longest path of refs to a node, ephemeral models included."""
+        return self._depth[key]
 
     def sources(self, key: str) -> frozenset[str]:
         """The sources that a node or test reads, itself or through ephemeral models."""
