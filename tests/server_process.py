@@ -36,13 +36,20 @@ class Answer:
 class ServerProcess:
     """`dbt-af-k8s serve` in a folder with its settings."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], *options: str, **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        *options: str,
+        before: tuple[str, ...] = (),
+        **environment: str,
+    ) -> None:
         self.folder = folder
         self.token: str | None = None
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "server.yml").write_text(yaml.safe_dump({"port": 0, **settings}))
         self.log = folder / f"log{len(list(folder.glob('log*')))}"
-        argv = [str(Path(sys.executable).with_name("dbt-af-k8s")), "serve", *options]
+        argv = [*before, str(Path(sys.executable).with_name("dbt-af-k8s")), "serve", *options]
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
                 argv, cwd=folder, env={**os.environ, **environment}, stdout=stream, stderr=subprocess.STDOUT
@@ -122,9 +129,11 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, settings: Mapping[str, Any], *options: str, **environment: str) -> Iterator[ServerProcess]:
+def serving(
+    folder: Path, settings: Mapping[str, Any], *options: str, before: tuple[str, ...] = (), **environment: str
+) -> Iterator[ServerProcess]:
     """A server until the end of the block, ready or not."""
-    server = ServerProcess(folder, settings, *options, **environment)
+    server = ServerProcess(folder, settings, *options, before=before, **environment)
     try:
         yield server
     finally:

@@ -1,19 +1,23 @@
 """The application: all addresses, and what a problem looks like."""
 
+import asyncio
 import logging
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from dbt_af_k8s import __version__
-from dbt_af_k8s.server.access import NeedRead, answers
-from dbt_af_k8s.server.bodies import Health, Problem
+from dbt_af_k8s.server.access import NeedRead, answers, problem_answer
+from dbt_af_k8s.server.bodies import Health
 from dbt_af_k8s.server.database import DatabaseError
+from dbt_af_k8s.server.logins import Door, Gatekeeper
 from dbt_af_k8s.server.metrics import CONTENT_TYPE
-from dbt_af_k8s.server.middleware import RequestWatch
+from dbt_af_k8s.server.middleware import BodyLimit, RequestWatch
 from dbt_af_k8s.server.openapi_text import openapi_html
 from dbt_af_k8s.server.routes_invocations import invocation_routes
 from dbt_af_k8s.server.routes_projects import project_routes
@@ -26,6 +30,8 @@ _DESCRIPTION = (
     "All requests but those for health and for this description need `Authorization`: an API token or an OAuth 2 token "
     "(`Bearer`), or a name and a password (`Basic`)."
 )
+#: How long a look whether the server is ready may take, in seconds.
+_READY_SECONDS = 3.0
 #: Addresses that anybody may ask.
 _OPEN = ("/healthz", "/readyz")
 
@@ -48,25 +54,49 @@ def make_app(service: Service) -> FastAPI:
     _add_security(app, is_open=service.config.metrics_open)
 
     @app.get("/docs", include_in_schema=False)
-    def docs() -> HTMLResponse:
+    async def docs() -> HTMLResponse:
         return HTMLResponse(openapi_html(app.openapi()))
 
-    app.add_middleware(RequestWatch, metrics=service.metrics, most_bytes=service.config.limits.body_bytes)
+    # The last one is the outermost: nobody's body is read who is not known.
+    open_paths = (*_OPEN, "/docs", "/openapi.json", *(("/metrics",) if service.config.metrics_open else ()))
+    app.add_middleware(BodyLimit, most_bytes=service.config.limits.body_bytes, without=open_paths)
+    app.add_middleware(Gatekeeper, door=Door(service.authenticator), open_paths=open_paths)
+    app.add_middleware(RequestWatch, metrics=service.metrics)
     return app
 
 
+class _Probe:
+    """Looks whether the server is ready, on a thread that does nothing else, and no longer than a probe waits."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._look: asyncio.Task[str | None] | None = None
+
+    async def status(self) -> str | None:
+        """Why it is not ready, or None. Whoever asks while somebody looks gets the same answer."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._ask())
+        done, _ = await asyncio.wait((self._look,), timeout=_READY_SECONDS)
+        return self._look.result() if done else "the database does not answer"
+
+    async def _ask(self) -> str | None:
+        return await anyio.to_thread.run_sync(_why_not_ready, self._service, limiter=anyio.CapacityLimiter(1))
+
+
 def _add_health(app: FastAPI, service: Service) -> None:
+    probe = _Probe(service)
+
     @app.get("/healthz", tags=["health"])
-    def healthz() -> Health:
+    async def healthz() -> Health:
         """Whether the process lives. For a liveness probe."""
         return Health(status="ok")
 
     not_ready: dict[int | str, dict[str, Any]] = {503: {"model": Health, "description": "Not now; `status` says why."}}
 
     @app.get("/readyz", tags=["health"], responses=not_ready)
-    def readyz(response: Response) -> Health:
+    async def readyz(response: Response) -> Health:
         """Whether invocations are taken and worked on. For a readiness probe."""
-        status = _why_not_ready(service)
+        status = await probe.status()
         response.status_code = 200 if status is None else 503
         return Health(status=status or "ok")
 
@@ -116,37 +146,31 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RefusedError)
     def refused(request: Request, reason: RefusedError) -> JSONResponse:
-        return _problem(reason.status, list(reason.problems), retry_after=reason.retry_after)
+        return problem_answer(reason.status, list(reason.problems), retry_after=reason.retry_after)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, reason: RequestValidationError) -> JSONResponse:
         # Where and why, but not what was sent: it may hold secrets.
-        return _problem(422, [f"{'.'.join(map(str, found['loc']))}: {found['msg']}." for found in reason.errors()])
+        return problem_answer(
+            422, [f"{'.'.join(map(str, found['loc']))}: {found['msg']}." for found in reason.errors()]
+        )
 
     @app.exception_handler(HTTPException)
     def http(request: Request, reason: HTTPException) -> JSONResponse:
         # A body that is no JSON is as wrong as one that is other JSON.
         status = 422 if reason.status_code == 400 else reason.status_code
-        answer = _problem(status, [str(reason.detail)])
+        answer = problem_answer(status, [str(reason.detail)])
         answer.headers.update(reason.headers or {})
         return answer
 
     @app.exception_handler(DatabaseError)
     def out_of_reach(request: Request, reason: DatabaseError) -> JSONResponse:
         LOG.error("database out of reach", extra={"reason": str(reason)})
-        return _problem(503, ["The server's database is out of reach."], retry_after=5)
+        return problem_answer(503, ["The server's database is out of reach."], retry_after=5)
 
     @app.exception_handler(Exception)
     def fault(request: Request, reason: Exception) -> JSONResponse:
-        return _problem(500, ["A fault of the server; its log has more."])
-
-
-def _problem(status: int, problems: list[str], retry_after: int | None = None) -> JSONResponse:
-    body = Problem(status_code=status, message="\n".join(problems), problems=problems)
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    if status == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="dbt server", Basic realm="dbt server"'
-    return JSONResponse(body.model_dump(), status, headers)
+        return problem_answer(500, ["A fault of the server; its log has more."])
 
 
 def _add_security(app: FastAPI, *, is_open: bool) -> None:

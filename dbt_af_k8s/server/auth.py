@@ -30,6 +30,9 @@ _IMPLIED: Mapping[str, frozenset[str]] = {
 }
 #: A password that was right is not hashed again for so long, in seconds.
 _REMEMBER_SECONDS = 300.0
+#: Nor one that was wrong.
+_WRONG_SECONDS = 60.0
+_MOST_REMEMBERED = 10_000
 #: Clocks of the identity provider and this machine may differ by so much, in seconds.
 _LEEWAY = 30
 _LONGEST_HEADER = 16 * 1024
@@ -70,23 +73,62 @@ class Authenticator:
                 self._jwt = JwtReader(auth.jwt, folder, environment)
         if problems:
             raise UsageError("\n".join(problems))
-        # So that an unknown user takes as long as a known one.
         self._nobody = UserSection(name="nobody", password=password_hash(secrets.token_hex()))
         self._pepper = secrets.token_bytes(32)
-        self._remembered: dict[bytes, float] = {}
+        self._right: dict[bytes, float] = {}
+        self._wrong: dict[bytes, float] = {}
         self._lock = threading.Lock()
 
     def caller(self, header: str | None) -> Caller | None:
         """Who the header names, or None where it proves nothing."""
-        if header is None or len(header) > _LONGEST_HEADER:
-            return None
-        kind, _, given = header.partition(" ")
-        given = given.strip()
-        if kind.lower() == "basic":
-            return self._by_password(given)
-        if kind.lower() == "bearer" and given:
+        return self.known(header) or (self.by_password(header) if self.needs_hash(header) else None)
+
+    def known(self, header: str | None) -> Caller | None:
+        """Who it names, as far as that costs next to nothing: tokens, and passwords that were right a while ago."""
+        kind, given = _parts(header)
+        if kind == "bearer" and given:
             return self._by_token(given) or (self._jwt.caller(given) if self._jwt is not None else None)
-        return None
+        login = _login(given) if kind == "basic" else None
+        if login is None:
+            return None
+        user, mark = self._users.get(login[0]), self._mark(*login)
+        with self._lock:
+            is_remembered = self._right.get(mark, 0.0) > time.monotonic()
+        return Caller(user.name, scopes_of(user.scopes)) if is_remembered and user is not None else None
+
+    def needs_hash(self, header: str | None) -> bool:
+        """Whether only a hash can tell: there are users, and this login was not found wrong a moment ago."""
+        kind, given = _parts(header)
+        login = _login(given) if kind == "basic" and self._users else None
+        if login is None:
+            return False
+        mark = self._mark(*login)
+        with self._lock:
+            return self._wrong.get(mark, 0.0) <= time.monotonic()
+
+    def by_password(self, header: str | None) -> Caller | None:
+        """Who it names, by a hash; it takes 32 MB and a tenth of a second, so call it for few at once."""
+        login = _login(_parts(header)[1])
+        if login is None:
+            return None
+        name, password = login
+        user, mark = self._users.get(name), self._mark(name, password)
+        # An unknown user takes as long as a known one.
+        is_right = is_password(password, (user or self._nobody).password) and user is not None
+        now = time.monotonic()
+        with self._lock:
+            kept = self._right if is_right else self._wrong
+            for key in [key for key, until in kept.items() if until <= now]:
+                del kept[key]
+            if len(kept) >= _MOST_REMEMBERED:
+                kept.clear()
+            kept[mark] = now + (_REMEMBER_SECONDS if is_right else _WRONG_SECONDS)
+        return Caller(user.name, scopes_of(user.scopes)) if is_right and user is not None else None
+
+    def _mark(self, name: str, password: str) -> bytes:
+        """What is kept of a login in memory: nothing that leads back to it."""
+        known = self._users.get(name, self._nobody).password
+        return hashlib.blake2b(f"{known}\0{name}\0{password}".encode("utf-8", "replace"), key=self._pepper).digest()
 
     def _by_token(self, token: str) -> Caller | None:
         found = None
@@ -95,26 +137,6 @@ class Authenticator:
             if is_token(token, known.sha256):
                 found = Caller(known.name, scopes_of(known.scopes))
         return found
-
-    def _by_password(self, given: str) -> Caller | None:
-        try:
-            name, colon, password = base64.b64decode(given, validate=True).decode("utf-8").partition(":")
-        except ValueError:
-            return None
-        user = self._users.get(name)
-        known = user or self._nobody
-        mark = hashlib.blake2b(f"{known.password}\0{password}".encode(), key=self._pepper).digest()
-        now = time.monotonic()
-        with self._lock:
-            is_remembered = self._remembered.get(mark, 0.0) > now
-        if not is_remembered and not is_password(password, known.password):
-            return None
-        if user is None or not colon:
-            return None
-        with self._lock:
-            self._remembered = {key: until for key, until in self._remembered.items() if until > now}
-            self._remembered[mark] = now + _REMEMBER_SECONDS
-        return Caller(user.name, scopes_of(user.scopes))
 
 
 class JwtReader:
@@ -160,6 +182,23 @@ class JwtReader:
         if self._fetched is not None:
             return self._fetched.key_of(token)
         return self._secret if self._keys is None else key_of(token, self._keys.value())
+
+
+def _parts(header: str | None) -> tuple[str, str]:
+    """The kind of the header `Authorization` in small letters, and what follows."""
+    if header is None or len(header) > _LONGEST_HEADER:
+        return "", ""
+    kind, _, given = header.partition(" ")
+    return kind.lower(), given.strip()
+
+
+def _login(given: str) -> tuple[str, str] | None:
+    """Name and password of a basic login; None for what is none."""
+    try:
+        name, colon, password = base64.b64decode(given, validate=True).decode("utf-8").partition(":")
+    except ValueError:
+        return None
+    return (name, password) if colon and name else None
 
 
 def _read_tokens(data: bytes) -> tuple[TokenSection, ...]:

@@ -1,13 +1,13 @@
-"""What is done around each request: its size is limited, and its answer is logged, counted and given safe headers."""
+"""What is done around each request: its answer is logged, counted and given safe headers, and its size is limited."""
 
 import logging
 import time
 import uuid
 from typing import Any
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dbt_af_k8s.server.access import problem_answer
 from dbt_af_k8s.server.metrics import Metrics
 
 LOG = logging.getLogger("dbt_af_k8s.server.requests")
@@ -20,15 +20,15 @@ _HEADERS = (
 )
 #: Addresses that are asked every few seconds, and not logged while all is well.
 _QUIET = ("/healthz", "/readyz", "/metrics")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class RequestWatch:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._most = most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -48,24 +48,43 @@ class RequestWatch:
             await send(message)
 
         try:
-            body = await self._body(scope, receive)
-            if body is None:
-                await _too_large(self._most)(scope, receive, watched)
-            else:
-                await self._app(scope, _replayed(body, receive), watched)
+            await self._app(scope, receive, watched)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requested(scope["method"], route, seen["status"])
+            # Strangers may send any word: what has no end is no label.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requested(method, route, seen["status"])
             if route not in _QUIET or seen["status"] == 500:
                 told: dict[str, Any] = {
                     "request_id": request_id,
-                    "method": scope["method"],
+                    "method": method,
                     "route": route,
                     "status": seen["status"],
                     "milliseconds": round((time.perf_counter() - began) * 1000, 1),
                     "client": scope.get("caller"),
                 }
                 LOG.info("request", extra=told)
+
+
+class BodyLimit:
+    """The innermost layer: the whole body is read, up to a limit, before anything is done."""
+
+    def __init__(self, app: ASGIApp, most_bytes: int, without: tuple[str, ...]) -> None:
+        """`without` are addresses whose body nobody reads."""
+        self._app = app
+        self._most = most_bytes
+        self._without = without
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"] in self._without:
+            await self._app(scope, receive, send)
+            return
+        body = await self._body(scope, receive)
+        if body is None:
+            await problem_answer(413, [f"A request may have {self._most} bytes."])(scope, receive, send)
+        else:
+            await self._app(scope, _replayed(body, receive), send)
 
     async def _body(self, scope: Scope, receive: Receive) -> Message | None:
         """The whole body as one message; None where it goes past the limit, said beforehand or not."""
@@ -99,8 +118,3 @@ def _announced(scope: Scope) -> int:
         if name == b"content-length" and value.isdigit():
             return int(value)
     return 0
-
-
-def _too_large(most: int) -> JSONResponse:
-    text = f"A request may have {most} bytes."
-    return JSONResponse({"status_code": 413, "message": text, "problems": [text]}, 413)

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
+import anyio.to_thread
 import uvicorn
 
 from dbt_af_k8s.errors import UsageError, gathered
 from dbt_af_k8s.server.app import make_app
 from dbt_af_k8s.server.auth import Authenticator
 from dbt_af_k8s.server.callbacks import CallbackSender
+from dbt_af_k8s.server.connections import HEAD_BYTES, IDLE_SECONDS, Connections, most_connections
 from dbt_af_k8s.server.database import Database, PostgresDatabase, SqliteDatabase
 from dbt_af_k8s.server.json_log import log_as_json
 from dbt_af_k8s.server.metrics import Metrics
@@ -32,6 +34,8 @@ LOG = logging.getLogger("dbt_af_k8s.server")
 SECRET_PREFIX = "DBT_AF_K8S_SERVER_"  # noqa: S105  no secret
 #: How long open requests may take after everything else has ended, in seconds.
 _LAST_REQUESTS = 5
+#: Requests that are answered at once; each may hold the largest artefact in memory.
+_ANSWERING = 16
 
 
 def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *, no_auth: bool) -> None:
@@ -51,8 +55,9 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
     if problems:
         raise UsageError("\n".join(problems))
     database = _database(config, folder, environment)
-    listening = _listen(config)
     log_as_json()
+    connections = Connections(most_connections(config.limits.connections, config.limits.concurrency))
+    listening = _listen(config, connections)
     metrics = Metrics()
     projects = Projects(config, folder, database)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
@@ -68,11 +73,19 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_LAST_REQUESTS,
-        timeout_keep_alive=30,
+        timeout_keep_alive=IDLE_SECONDS,
+        # What is asked of the event loop and of HTTP's reader is known of these.
+        loop="asyncio",
+        http=connections.protocol(),
+        ws="none",
+        lifespan="off",
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        proxy_headers=bool(config.proxies),
+        forwarded_allow_ips=list(config.proxies),
         ssl_certfile=None if tls is None else folder / tls.certificate,
         ssl_keyfile=None if tls is None else str(folder / tls.key),
     )
-    server = _Server(settings, workers, float(config.shutdown_grace))
+    server = _Server(settings, workers, connections, float(config.shutdown_grace))
     workers.start()
     callbacks.start()
     host, port = listening.getsockname()[:2]
@@ -90,11 +103,23 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
 class _Server(uvicorn.Server):
     """uvicorn that answers on while invocations come to their end."""
 
-    def __init__(self, settings: uvicorn.Config, workers: Workers, grace: float) -> None:
+    def __init__(self, settings: uvicorn.Config, workers: Workers, connections: Connections, grace: float) -> None:
         super().__init__(settings)
         self._workers = workers
+        self._connections = connections
         self._grace = grace
         self._drain: threading.Thread | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bound the threads that answer, and with them the memory and the database's connections."""
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _ANSWERING
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every tenth of a second."""
+        if counter % 10 == 0:
+            self._connections.sweep()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal begins the end, the second one hurries it."""
@@ -170,9 +195,8 @@ def _dbt_environment(config: ServerConfig, environment: Mapping[str, str]) -> di
     }
 
 
-def _listen(config: ServerConfig) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listening = socket.socket(family)
+def _listen(config: ServerConfig, connections: Connections) -> socket.socket:
+    listening = connections.listener(socket.AF_INET6 if ":" in config.host else socket.AF_INET)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))

@@ -176,6 +176,11 @@ class LimitsSection(Section):
         "`compile`, `show` and `source freshness` 30, `docs generate` 60.",
     )
     threads: Annotated[Count, Field(le=256)] = Field(default=16, description="Most that `--threads` may say.")
+    connections: Annotated[Count, Field(ge=16, le=60_000)] = Field(
+        default=512,
+        description="Connections at once, fewer where the process may have fewer descriptors. Past that, a new one "
+        "takes the place of the one that has kept the server waiting longest.",
+    )
     words: Annotated[Count, Field(le=10_000)] = Field(default=500, description="Most words of a command.")
     command_bytes: Annotated[Count, Field(le=1_000_000)] = Field(default=65_536, description="Most bytes of a command.")
     body_bytes: Annotated[Count, Field(le=100_000_000)] = Field(default=262_144, description="Most bytes of a request.")
@@ -217,6 +222,11 @@ class ServerConfig(Section):
 
     host: Text = Field(default="127.0.0.1", description="Address to listen on.")
     port: Port = Field(default=8580, description="Port; 0 takes a free one and tells it in the log.")
+    proxies: Texts = Field(
+        default=(),
+        description="Addresses of proxies before the server whose `X-Forwarded-For` is believed: who sends wrong "
+        "passwords waits longer each time, by address.",
+    )
     projects: Annotated[dict[str, ProjectSection], Field(min_length=1)] = Field(description="dbt projects by name.")
     project_roots: Texts = Field(
         default=(), description="Folders below which an `admin` may register further projects. Default: none."
