@@ -37,6 +37,9 @@ class Issue:
     file: str | None = None
     node: str | None = None
     key: str | None = None
+    #: Where in the file, both from 1; None where it is not known.
+    line: int | None = None
+    column: int | None = None
 
     @property
     def is_error(self) -> bool:
@@ -45,8 +48,15 @@ class Issue:
 
     @property
     def place(self) -> str:
-        """Where it is, for a person: file, node and key, as far as they are known."""
-        return ", ".join(one_line(part) for part in (self.file, self.node, self.key) if part) or "project"
+        """Where it is, for a person: file with line and column, node and key, as far as they are known."""
+        return ", ".join(one_line(part) for part in (self.file_mark, self.node, self.key) if part) or "project"
+
+    @property
+    def file_mark(self) -> str | None:
+        """The file with line and column as editors and terminals take them: `models/_orders.yml:12:9`."""
+        if self.file is None or self.line is None:
+            return self.file
+        return f"{self.file}:{self.line}" if self.column is None else f"{self.file}:{self.line}:{self.column}"
 
     def __str__(self) -> str:
         """Three lines for a terminal or a log."""

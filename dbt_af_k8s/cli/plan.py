@@ -27,6 +27,7 @@ class Format(StrEnum):
 
     TABLE = "table"
     TREE = "tree"
+    MARKDOWN = "markdown"
     JSON = "json"
 
 
@@ -37,16 +38,26 @@ def plan(
     manifest: ManifestFile = None,
     config: ConfigFile = None,
     output_format: Annotated[
-        Format, typer.Option("--format", help="A row per DAG, every task, or the plan itself for machines.")
+        Format,
+        typer.Option(
+            "--format",
+            help="A row per DAG, every task, or the plan itself for machines. markdown: --diff as a comment for a pull "
+            "request.",
+        ),
     ] = Format.TABLE,
     diff: Annotated[
         Path | None, typer.Option("--diff", help="Tell what changes since this plan (JSON) instead.", metavar="OLD")
     ] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="With --diff: exit with 2 where something changes, as `git diff` does.")
+    ] = False,
 ) -> None:
     """Show what Airflow gets: every DAG with its schedule, what it runs and what it waits for.
 
     Exits with 1 where the project has errors; `check` tells them.
     """
+    if diff is None and (exit_code or output_format is Format.MARKDOWN):
+        raise UsageError("--exit-code and --format markdown tell of a difference: name the old plan with --diff.")
     where = Where(project_dir, profiles_dir, target, manifest, config)
     old = _read_plan(diff) if diff else None
     try:
@@ -56,8 +67,9 @@ def plan(
             _write_issues(reason)
             raise typer.Exit(2) from reason
         raise
+    changed = False
     if old is not None:
-        _show_diff(old, new, output_format)
+        changed = _show_diff(old, new, output_format)
     elif output_format is Format.JSON:
         from dbt_af_k8s.plan.codec import to_json
 
@@ -70,6 +82,8 @@ def plan(
         _show_table(new)
     if any(issue.is_error for issue in new.issues):
         raise typer.Exit(1)
+    if exit_code and changed:
+        raise typer.Exit(2)
 
 
 def _read_plan(path: Path) -> "Plan":
@@ -89,19 +103,24 @@ def _write_issues(reason: ProjectError) -> None:
     write_json({"version": 1, "project": None, "dags": [], "issues": [issue_to_dict(each) for each in reason.issues]})
 
 
-def _show_diff(old: "Plan", new: "Plan", output_format: Format) -> None:
+def _show_diff(old: "Plan", new: "Plan", output_format: Format) -> bool:
+    """Write what changes; whether anything does."""
     from dbt_af_k8s.plan.diff import diff_plans
-    from dbt_af_k8s.plan.render.diff import diff_lines, diff_to_dicts
+    from dbt_af_k8s.plan.render.diff import diff_lines, diff_markdown, diff_to_dicts
 
     found: PlanDiff = diff_plans(old, new)
     if output_format is Format.JSON:
         write_json({"version": 1, "project": new.project, "changes": diff_to_dicts(found)})
-        return
+        return bool(found.changes)
+    if output_format is Format.MARKDOWN:
+        write_text(diff_markdown(found, new.project, new.issues))
+        return bool(found.changes)
     screen = console()
     styles = {"  +": "green", "  -": "red", "  ~": "yellow"}
     for line in diff_lines(found):
         style = styles.get(line[:3], "name" if line.endswith(":") else "fine")
         screen.print(f"[{style}]{safe(line)}[/]", soft_wrap=True)
+    return bool(found.changes)
 
 
 #: So many DAGs that a person starts are named below the table.

@@ -82,7 +82,7 @@ def issue_lines(issues: Sequence[Issue]) -> Iterator["RenderableType"]:
 
 def _place(issue: Issue) -> str:
     """Where it is, the file first."""
-    file = f"[name]{safe(issue.file)}[/]" if issue.file else ""
+    file = f"[name]{safe(issue.file_mark)}[/]" if issue.file_mark else ""
     rest = " · ".join(safe(part) for part in (issue.node, issue.key) if part)
     return "  ".join(part for part in (file, f"[soft]{rest}[/]" if rest else "") if part) or "the project"
 

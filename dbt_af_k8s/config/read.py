@@ -140,6 +140,19 @@ def _profiles_folders(project_dir: Path, profiles_dir: Path | None, env: Mapping
             yield Path(home) / ".dbt"
 
 
+def read_project_file(project_dir: Path, name: str) -> bytes | None:
+    """A file of the project by its path relative to it; None for one that lies outside, is large, or cannot be read."""
+    path = project_dir / name
+    try:
+        if not path.resolve().is_relative_to(project_dir.resolve()):
+            return None
+        with path.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except (OSError, ValueError):
+        return None
+    return data if len(data) <= MOST_BYTES else None
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

@@ -6,7 +6,7 @@ from typing import Any
 from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.template_text import TemplateText
 from dbt_af_k8s.config.wording import choose_from, quoted, shown
-from dbt_af_k8s.config.yaml_lines import key_lines, line_of
+from dbt_af_k8s.config.yaml_lines import Mark, key_marks, line_of
 from dbt_af_k8s.config.yaml_text import duplicate_errors, load_yaml
 from dbt_af_k8s.errors import Issue, ProjectError, error
 from dbt_af_k8s.k8s.check import Path, check_object
@@ -32,17 +32,17 @@ def read_job(rendered: TemplateText) -> dict[str, Any]:
         nothing = "Nothing is left of the template."
         raise ProjectError([_issue(Finding((), "missing", nothing, "Write a Job."), file, {})])
     wrong = list(job_findings(found.mapping))
-    lines = key_lines(data) if wrong else {}
-    issues = [*duplicate_errors(found, file=file), *(_issue(each, file, lines) for each in wrong)]
+    marks = key_marks(data) if wrong else {}
+    issues = [*duplicate_errors(found, file=file), *(_issue(each, file, marks) for each in wrong)]
     if issues:
         raise ProjectError(issues)
     job: dict[str, Any] = _without_nulls(found.mapping)
     return job
 
 
-def _issue(finding: Finding, file: str, lines: Mapping[Path, int]) -> Issue:
+def _issue(finding: Finding, file: str, marks: Mapping[Path, Mark]) -> Issue:
     key = finding.key or None
-    line = line_of(finding.path, lines)
+    line = line_of(finding.path, marks)
     message = f"{finding.message[:-1]} (line {line})." if line else finding.message
     if finding.kind == "unknown":
         return error("unknown-job-key", message, finding.fix, file=file, key=key)

@@ -145,3 +145,7 @@ class Manifest:
     own_macros: tuple[str, ...] | None = None
     #: Warnings of the reader, such as a schema version newer than those it knows.
     issues: tuple[Issue, ...] = ()
+
+    def entry(self, unique_id: str) -> Node | Source | Exposure | None:
+        """The node, source or exposure of an id, or None."""
+        return self.nodes.get(unique_id) or self.sources.get(unique_id) or self.exposures.get(unique_id)

@@ -5,6 +5,7 @@ Reading goes on after a fault, so that everything wrong with a project is told a
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,16 +13,19 @@ from dbt_af_k8s.config.read import (
     profiles_files,
     read_dbt_project,
     read_profile,
+    read_project_file,
     read_run_times,
     read_settings,
     run_times_file,
     settings_files,
 )
 from dbt_af_k8s.config.resolve import resolve_settings
+from dbt_af_k8s.config.setting_places import NodeFiles, place_issues
 from dbt_af_k8s.config.settings import Settings
 from dbt_af_k8s.config.written import Config
-from dbt_af_k8s.errors import Issue, ProjectError
+from dbt_af_k8s.errors import Issue, ProjectError, issue_order
 from dbt_af_k8s.manifest.read import read_manifest
+from dbt_af_k8s.manifest.values import Exposure, Node, Source
 from dbt_af_k8s.plan.build import Build, build
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.request import PlanRequest
@@ -29,6 +33,8 @@ from dbt_af_k8s.plan.values import Plan
 from dbt_af_k8s.plan.verify import verify
 
 Read = TypeVar("Read")
+#: Sections of dbt's YAML files whose name is not the resource type with an s.
+_SECTIONS = {"test": "data_tests", "analysis": "analyses"}
 
 
 def plan_project(request: PlanRequest, env: Mapping[str, str]) -> Plan:
@@ -64,7 +70,38 @@ def build_project(request: PlanRequest, env: Mapping[str, str]) -> Build:
     """Plan a project and keep the decisions; see `plan_project`."""
     built = build(read_inputs(request, env))
     verify(built.plan, built.inputs.manifest)
-    return built
+    return _with_places(built, request.project_dir)
+
+
+def _with_places(built: Build, root: Path) -> Build:
+    """The same with issues that name the file that has the mistake, with line and column where they can be found."""
+    inputs, plan = built.inputs, built.plan
+    if not plan.issues:
+        return built
+    files = {
+        key: _files_of(entry)
+        for key in sorted({issue.node for issue in plan.issues if issue.node})
+        if (entry := inputs.manifest.entry(key)) is not None and entry.package == inputs.project
+    }
+
+    def placed(issues: tuple[Issue, ...]) -> tuple[Issue, ...]:
+        read = partial(read_project_file, root)
+        return place_issues(issues, files, read, settings_file=inputs.settings_file) if issues else issues
+
+    dags = tuple(replace(dag, problems=placed(dag.problems)) for dag in plan.dags)
+    issues = tuple(sorted(placed(plan.issues), key=issue_order))
+    return replace(built, plan=replace(plan, dags=dags, issues=issues))
+
+
+def _files_of(entry: Node | Source | Exposure) -> NodeFiles:
+    """The files that may have an entry's settings; sources, exposures and generic tests stand in YAML alone."""
+    if isinstance(entry, Source):
+        return NodeFiles("sources", entry.name, entry.fqn, None, entry.file, source_name=entry.source_name)
+    if isinstance(entry, Exposure):
+        return NodeFiles("exposures", entry.name, (entry.package, entry.name), None, entry.file)
+    section = _SECTIONS.get(entry.resource_type, f"{entry.resource_type}s")
+    own = None if entry.file.endswith((".yml", ".yaml")) else entry.file
+    return NodeFiles(section, entry.name, entry.fqn, own, entry.patch_path or entry.file, version=entry.version)
 
 
 def files_of(request: PlanRequest, env: Mapping[str, str], manifest: Path) -> tuple[Path, ...]:

@@ -42,6 +42,8 @@ class TargetChoice:
 
     target: str | None
     because: str
+    #: The node setting that names it, or None where the settings or the profile do.
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +51,29 @@ class _Rule:
     because: str
     when: Callable[[TargetQuestion], bool]
     then: Callable[[TargetQuestion], str | None]
+    key: str | None = None
 
 
 _RULES: tuple[_Rule, ...] = (
-    _Rule("the node's own `dbt_target`", lambda _: True, lambda q: q.settings.dbt_target),
+    _Rule("the node's own `dbt_target`", lambda _: True, lambda q: q.settings.dbt_target, "dbt_target"),
     _Rule("`targets.tests` of the settings", lambda q: q.node.is_test, lambda q: q.targets.tests),
     _Rule(
         "the node's `daily_sql_cluster` (SQL without pre-hooks, daily or weekly)",
         lambda q: q.is_plain_sql and q.is_daily,
         lambda q: q.settings.daily_sql_cluster,
+        "daily_sql_cluster",
     ),
     _Rule(
         "the node's `sql_cluster` (SQL without pre-hooks)",
         lambda q: q.is_plain_sql and not q.is_daily,
         lambda q: q.settings.sql_cluster,
+        "sql_cluster",
     ),
     _Rule(
         "the node's `py_cluster` (Python, or SQL with pre-hooks)",
         lambda q: not q.is_plain_sql,
         lambda q: q.settings.py_cluster,
+        "py_cluster",
     ),
     _Rule("`targets.default` of the settings", lambda _: True, lambda q: q.targets.default),
     _Rule("the profile's default target", lambda _: True, lambda q: q.profile_default),
@@ -78,18 +84,18 @@ def choose_target(question: TargetQuestion) -> TargetChoice:
     """The target of a node and why: the first rule that applies and has a name to give."""
     for rule in _RULES:
         if rule.when(question) and (target := rule.then(question)):
-            return TargetChoice(target, rule.because)
+            return TargetChoice(target, rule.because, rule.key)
     return TargetChoice(None, "no target is named anywhere: dbt takes its own default")
 
 
 def choose_source_target(own: str | None, default: str | None, profile_default: str | None) -> TargetChoice:
     """The target on which a source's age is looked up, and why."""
     rows = (
-        (own, "the source's own `dbt_target`"),
-        (default, "`targets.default` of the settings"),
-        (profile_default, "the profile's default target"),
+        (own, "the source's own `dbt_target`", "dbt_target"),
+        (default, "`targets.default` of the settings", None),
+        (profile_default, "the profile's default target", None),
     )
-    for target, because in rows:
+    for target, because, key in rows:
         if target:
-            return TargetChoice(target, because)
+            return TargetChoice(target, because, key)
     return TargetChoice(None, "no target is named anywhere: dbt takes its own default")

@@ -107,3 +107,18 @@ def test_a_manifest_older_than_the_project_is_told(shop: Shop) -> None:
     (issue,) = shop.json("check")["issues"]
     assert (issue["code"], issue["severity"]) == ("stale-manifest", "warning")
     assert "models/sales/new.sql" in issue["message"]
+
+
+def test_a_mistake_is_told_where_it_stands(shop: Shop) -> None:
+    key = "model.shop.lost"
+    shop.model("lost", folder="science", dbt_target="nowhere")
+    shop.nodes[key]["patch_path"] = "shop://models/_models.yml"
+    shop.write()
+    (shop.root / "models").mkdir(exist_ok=True)
+    (shop.root / "models" / "_models.yml").write_text(
+        "models:\n  - name: lost\n    config:\n      meta:\n        dbt_target: nowhere\n"
+    )
+    issues = json.loads(shop.run("check", "--format", "json").stdout)["issues"]
+    (issue,) = [issue for issue in issues if issue["code"] == "unknown-target"]
+    assert (issue["file"], issue["line"], issue["column"]) == ("models/_models.yml", 5, 9)
+    assert "models/_models.yml:5:9" in shop.run("check").stdout

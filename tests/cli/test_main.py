@@ -113,5 +113,5 @@ def test_reference_names_every_command_and_option() -> None:
     for command in COMMANDS:
         assert f"\n## {command}\n" in text
     assert "| `--project-dir DIR` | Folder of dbt_project.yml. Environment: `DBT_PROJECT_DIR`. | `.` |" in text
-    assert "| `--format table\\|tree\\|json` |" in text
+    assert "| `--format table\\|tree\\|markdown\\|json` |" in text
     assert "| `NODE` | Name, unique_id or task id. | required |" in text

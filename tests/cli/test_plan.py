@@ -1,6 +1,7 @@
 """`dbt-af-k8s plan`."""
 
 import json
+import re
 from pathlib import Path
 
 from shop_on_disk import Shop, run
@@ -122,3 +123,43 @@ def test_dags_that_a_form_starts_stand_below_the_table(shop: Shop) -> None:
         "Started with a form: finance__backfill, sales__backfill, science__backfill, shop_dbt_run_model\n"
         in result.stdout
     )
+
+
+def test_exit_code_of_a_diff(shop: Shop, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(shop.run("plan", "--format", "json").stdout)
+    assert shop.run("plan", "--diff", str(old), "--exit-code").exit_code == 0
+    shop.model("refunds").write()
+    assert shop.run("plan", "--diff", str(old)).exit_code == 0
+    for output_format in ("table", "json", "markdown"):
+        assert shop.run("plan", "--diff", str(old), "--exit-code", "--format", output_format).exit_code == 2
+    for argv in (["--exit-code"], ["--format", "markdown"]):
+        result = shop.run("plan", *argv)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "name the old plan with --diff" in " ".join(result.stderr.split())
+
+
+def test_a_diff_as_a_comment(shop: Shop, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(shop.run("plan", "--format", "json").stdout)
+    shop.model("refunds").model("lost", folder="science", dbt_target="no<b>where").write()
+    result = shop.run("plan", "--diff", str(old), "--format", "markdown")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("### What changes in Airflow for `shop`\n\n")
+    assert "DAGs added: 1" in result.stdout
+    assert "\n- `sales__daily.refunds: " in result.stdout
+    assert "**The project has 1 error:**" in result.stdout
+    assert "\n- `models/science/lost.sql, model.shop.lost" in result.stdout
+    assert "<b>" not in re.sub("`[^`]*`", "", result.stdout)
+
+
+def test_a_long_diff_fits_into_a_comment(shop: Shop, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(shop.run("plan", "--format", "json").stdout)
+    for number in range(300):
+        shop.model(
+            f"m{number}_{'x' * 180}", folder=f"domain{number}", schedule="@nonsense" if number % 2 else "@hourly"
+        )
+    text = shop.write().run("plan", "--diff", str(old), "--format", "markdown").stdout
+    assert len(text) < 65_536
+    assert re.search(r"\n- and \d+ more\n", text)

@@ -77,6 +77,8 @@ def issue_to_dict(issue: Issue) -> dict[str, Any]:
         "key": issue.key,
         "message": issue.message,
         "fix": issue.fix,
+        "line": issue.line,
+        "column": issue.column,
     }
 
 
@@ -210,6 +212,8 @@ def _read_issue(fields: Fields) -> Issue:
         file=fields.optional_text("file"),
         node=fields.optional_text("node"),
         key=fields.optional_text("key"),
+        line=fields.optional_integer("line"),
+        column=fields.optional_integer("column"),
     )
 
 

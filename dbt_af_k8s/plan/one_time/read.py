@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dbt_af_k8s.config.problems import Finding, findings
-from dbt_af_k8s.config.yaml_lines import key_lines, line_of
+from dbt_af_k8s.config.yaml_lines import Mark, YamlPath, key_marks, line_of
 from dbt_af_k8s.config.yaml_text import Duplicate, load_yaml
 from dbt_af_k8s.errors import Issue, ProjectError, error, warning
 from dbt_af_k8s.plan.one_time.checks import asked_findings, job_findings
@@ -24,10 +24,10 @@ _SECTIONS = ("partitions", "airflow", "job")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The file, and in which line each of its keys stands."""
+    """The file, and where each of its keys stands."""
 
     file: str
-    lines: Mapping[tuple[str | int, ...], int]
+    marks: Mapping[YamlPath, Mark]
 
     def error(self, finding: Finding) -> Issue:
         return error(
@@ -42,8 +42,8 @@ class _Place:
         message = f"The key `{twice.key}` stands twice in one mapping: lines {twice.first_line} and {twice.line}."
         return error("yaml-duplicate-key", message, "Remove one of the two.", file=self.file, key=twice.key)
 
-    def _told(self, message: str, path: tuple[str | int, ...]) -> str:
-        line = line_of(path, self.lines)
+    def _told(self, message: str, path: YamlPath) -> str:
+        line = line_of(path, self.marks)
         return message if line is None else f"{message.removesuffix('.')} (line {line})."
 
 
@@ -53,7 +53,7 @@ def read_one_time(data: bytes, *, file: str, suffix: str | None = None) -> tuple
     Returns the job and warnings. Raises `ProjectError` with everything that is wrong.
     """
     found = load_yaml(data, file=file)
-    place = _Place(file, key_lines(data))
+    place = _Place(file, key_marks(data))
     raw = {key: value for key, value in found.mapping.items() if value is not None}
     if suffix is not None:
         raw["suffix"] = suffix

@@ -107,7 +107,7 @@ def _on_backfill_target(inputs: PlanInputs, scripts: Scripts, decision: NodeDeci
     if decision.settings.dbt_target:
         return decision
     if own:
-        target = TargetChoice(own, "the node's `bf_cluster`")
+        target = TargetChoice(own, "the node's `bf_cluster`", "bf_cluster")
     elif setting and decision.script is None:
         target = TargetChoice(setting, "`targets.backfill` of the settings")
     else:

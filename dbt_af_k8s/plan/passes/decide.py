@@ -151,7 +151,7 @@ def _decide_node(
     decision = NodeDecision(node, home.settings, home.domain, home.schedule, target, runner, left_out, script)
     backfill = home.settings.bf_cluster
     if backfill and not home.settings.dbt_target and "backfill" in inputs.settings.dags.kinds:
-        choice = TargetChoice(backfill, "the node's `bf_cluster`")
+        choice = TargetChoice(backfill, "the node's `bf_cluster`", "bf_cluster")
         fault = target_problem(inputs, node, choice)
         ran = None if fault else script_on(inputs, scripts, node, home.settings, choice)
         problems += [fault] if fault else ran.issues if ran else ()
@@ -200,18 +200,20 @@ def target_problem(inputs: PlanInputs, node: Node, choice: TargetChoice) -> Issu
         if choice.target in inputs.profile.broken_targets:
             message = f"Target `{choice.target}` ({choice.because}) has errors, so the node cannot run on it."
             fix = f"Correct `outputs.{choice.target}` in {inputs.profile.file}; its errors are told with that file."
-            return error("broken-target", message, fix, file=node.file, node=node.unique_id)
+            return error("broken-target", message, fix, file=node.file, node=node.unique_id, key=choice.key)
         close = get_close_matches(choice.target, types, 1)
         guess = f"Did you mean `{close[0]}`? " if close else ""
         known = ", ".join(f"`{name}`" for name in types) or "none"
         message = f"Target `{choice.target}` ({choice.because}) is not in profile `{inputs.profile.name}`."
-        return error("unknown-target", message, f"{guess}It has: {known}.", file=node.file, node=node.unique_id)
+        return error(
+            "unknown-target", message, f"{guess}It has: {known}.", file=node.file, node=node.unique_id, key=choice.key
+        )
     kind = types[choice.target]
     if not runs_only_python(kind) or node.language == "python":
         return None
     message = f"Target `{choice.target}` ({choice.because}) is of type `{kind}` and runs only Python."
     fix = "Give this SQL node a warehouse target, with `dbt_target` or by the settings' `targets`."
-    return error("sql-on-python-target", message, fix, file=node.file, node=node.unique_id)
+    return error("sql-on-python-target", message, fix, file=node.file, node=node.unique_id, key=choice.key)
 
 
 def _settings_targets(inputs: PlanInputs) -> tuple[str | None, ...]:

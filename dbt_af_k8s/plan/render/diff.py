@@ -1,9 +1,10 @@
-"""The difference of two plans as text and as plain values for JSON."""
+"""The difference of two plans as text, as Markdown for a pull request, and as plain values for JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from dbt_af_k8s.errors import Issue, one_line
 from dbt_af_k8s.plan.diff import Change, ChangeKind, PlanDiff
 
 _TITLES = {
@@ -24,6 +25,10 @@ _TITLES = {
     ChangeKind.EDGE_REMOVED: "Edges removed",
 }
 _MARKS = {"added": "+", "removed": "-"}
+#: Most lines of one kind, most errors, and longest span of code in Markdown.
+MOST_IN_MARKDOWN = 40
+MOST_ERRORS = 20
+LONGEST_SPAN = 300
 
 
 def diff_to_dicts(diff: PlanDiff) -> list[dict[str, Any]]:
@@ -50,6 +55,46 @@ def diff_lines(diff: PlanDiff) -> Iterator[str]:
         for change in changes:
             mark = _MARKS.get(kind.rsplit("-", 1)[-1], "~")
             yield f"  {mark} {_line(change)}"
+
+
+def diff_markdown(diff: PlanDiff, project: str, issues: Sequence[Issue]) -> str:
+    """The changes as a comment for a pull request: a sentence, then a list for each kind, then the errors.
+
+    Long lists are cut: GitHub takes 65,536 characters in a comment.
+    """
+    lines = [f"### What changes in Airflow for {_code(project)}", "", f"{_summary(diff)}.", ""]
+    for kind, group in groupby(diff.changes, key=lambda change: change.kind):
+        changes = list(group)
+        lines += [f"<details><summary>{_TITLES[kind]} ({len(changes)})</summary>", ""]
+        lines += [f"- {_code(_line(change))}" for change in changes[:MOST_IN_MARKDOWN]]
+        lines += [f"- and {len(changes) - MOST_IN_MARKDOWN} more"] if len(changes) > MOST_IN_MARKDOWN else []
+        lines += ["", "</details>"]
+    errors = [issue for issue in issues if issue.is_error]
+    if errors:
+        lines += ["", f"**The project has {len(errors)} {'error' if len(errors) == 1 else 'errors'}:**", ""]
+        lines += [f"- {_code(issue.place)} {_text(issue.message)} {_text(issue.fix)}" for issue in errors[:MOST_ERRORS]]
+        lines += [f"- and {len(errors) - MOST_ERRORS} more"] if len(errors) > MOST_ERRORS else []
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _summary(diff: PlanDiff) -> str:
+    """`DAGs added: 1, tasks changed: 3`, in the order of the lists."""
+    counts = [(kind, len(list(group))) for kind, group in groupby(diff.changes, key=lambda change: change.kind)]
+    parts = [f"{_TITLES[kind].partition(' (')[0]}: {count}" for kind, count in counts]
+    return ", ".join(parts) or "No change: Airflow would do the same"
+
+
+def _code(text: str) -> str:
+    """Text as a code span; its backticks become quotes, and it stays on one line."""
+    return f"`{one_line(text).replace('`', chr(39))[:LONGEST_SPAN]}`"
+
+
+def _text(text: str) -> str:
+    """Text whose HTML, links and mentions do nothing; its code spans stay as they are."""
+    parts = one_line(text).split("`")
+    plain = [part.replace("<", "&lt;").replace("[", "\\[").replace("@", "@\u2060") for part in parts[::2]]
+    parts[::2] = plain
+    return "`".join(parts)
 
 
 def _line(change: Change) -> str:
