@@ -27,10 +27,17 @@ def settings_page() -> str:
 
 def node_settings_page() -> str:
     """`reference/node-settings.md`."""
-    from dbt_af_k8s.config.schema import settings_reference
+    from dbt_af_k8s.config.schema import keys_reference, settings_reference
+    from dbt_af_k8s.jobs.written import NodeJobWritten
+    from dbt_af_k8s.pods.written import NodePodWritten
 
     text = settings_reference().partition(_NODE_PART)[2].strip()
-    return f"{_MADE}{_NODE_PART}\n{_WHERE_NODE_SETTINGS}\n\n{text}\n"
+    parts = [f"{_MADE}{_NODE_PART}\n{_WHERE_NODE_SETTINGS}\n\n{text}\n\n{_HOW_FAR}\n"]
+    for model, title in ((NodePodWritten, "kubernetes"), (NodeJobWritten, "kubernetes_job")):
+        head = f"## `kubernetes`, on a target of type `{title}`"
+        table = keys_reference(model).partition("\n\n## ")[0].replace("## Top level", head, 1)
+        parts.append(f"\n{table.rstrip()}\n")
+    return "".join(parts)
 
 
 _SCHEMA_HINT = """\
@@ -45,6 +52,25 @@ In `dbt_project.yml`, `+meta` gives them to a whole folder. dbt merges `meta` ke
 
 A key of `meta.dbt_af_k8s` that is not known is an error. The other two places are shared with other tools, so there a
 value whose shape cannot be meant for us is passed over with a warning."""
+
+_HOW_FAR = """\
+## How far they reach
+
+A node's settings shape its work: resources, image, variables, machines, how its end is awaited. Where it runs, which files of a
+worker are read and written, and as whom something is done belongs to profiles.yml and the
+[settings](settings.md); a node that says something of it is an error that names the key.
+
+- **`kubernetes`** takes the keys below. Labels and annotations with a prefix speak to controllers of the cluster, so a node may
+  use only those of `app.kubernetes.io`, `kueue.x-k8s.io`, `karpenter.sh` and `cluster-autoscaler.kubernetes.io`; a volume claim
+  cannot have `keep`.
+- **`env`**, here and in `kubernetes`, cannot take a Secret (`secretKeyRef`). Where the work is a process of the worker (dbt, a
+  script in a virtual environment) it cannot set what decides which code, profile or connection is used: `PATH`, `HOME`, `LD_*`,
+  `PYTHON*`, `PIP_*`, `UV_*`, `GIT_*`, `AIRFLOW*`, `KUBECONFIG`, `DBT_PROFILES_DIR`, `DBT_TARGET`, ...
+- **`runner`** names a runner. A node changes `pod` (by the keys below, but those about scripts) of the runners in pods, and `poke`,
+  `request_timeout`, `patience` and `deferrable` of `dbt_api`. All else is that of the first row of `runners` with that runner.
+- **`executor_config`** takes `pod_override` with labels and annotations as above, `nodeSelector`, `tolerations`, `affinity`,
+  `topologySpreadConstraints`, `priorityClassName`, and the `resources` of its containers. A row of `tasks` can say all else.
+- **No text of a node is an Airflow template**, and the template of a node's job knows neither `conn` nor `var`."""
 
 
 def one_time_jobs_page() -> str:
@@ -173,9 +199,9 @@ def venv_target_page() -> str:
 _KUBERNETES_TARGET_HEAD = """\
 # The target `kubernetes`
 
-The keys of a target of type `kubernetes` in profiles.yml. A node has the same keys, but `type` and `schema`, in
-`meta.kubernetes`: mappings add to the target's key by key, volumes, containers and `pod` by their names, everything
-else replaces, and a null removes. Quantities are Kubernetes' own: `500m` cores, `1Gi` bytes. How they are
+The keys of a target of type `kubernetes` in profiles.yml. A node changes [some of them](node-settings.md#how-far-they-reach), the
+first ones to `retry_script`, in `meta.kubernetes`: mappings add to the target's key by key, everything else replaces, and a
+null removes. Quantities are Kubernetes' own: `500m` cores, `1Gi` bytes. How they are
 used is told in [Run a Python script in a pod](../how-to/run-a-script-in-a-pod.md).
 """
 _VENV_TARGET_HEAD = """\
@@ -187,9 +213,9 @@ The keys of a target of type `venv` in profiles.yml; see
 _JOB_TARGET_HEAD = """\
 # The target `kubernetes_job`
 
-The keys of a target of type `kubernetes_job` in profiles.yml. A node has the same keys, but `type` and `schema`, in
-`meta.kubernetes`: its `template_fields` are added key by key, everything else replaces what the target says, and a null
-removes it. A node's `template` and `search_paths` stay within the project. How they are used is told in
+The keys of a target of type `kubernetes_job` in profiles.yml. A node changes [some of them](node-settings.md#how-far-they-reach),
+the first ones to `volume_claim`, in `meta.kubernetes`: its `template_fields` are added key by key, everything else replaces what
+the target says, and a null removes it. A node's `template` is a name in a search path. How they are used is told in
 [Kubernetes jobs from a YAML template](../how-to/kubernetes-jobs.md).
 """
 

@@ -1,15 +1,16 @@
 """The job of a dbt node: the template is told the node, its interval, its config and its refs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from dbt_af_k8s.airflow.interval import span_text
+from dbt_af_k8s.airflow.jobs.runs import claim_name_in
 from dbt_af_k8s.airflow.jobs.template import KubernetesJobTemplateOperator
 from dbt_af_k8s.airflow.scripts.run import ScriptCalendar, ScriptFailedError
-from dbt_af_k8s.plan.job_variables import node_variables
+from dbt_af_k8s.plan.job_variables import airflow_variables, node_variables
 from dbt_af_k8s.plan.scripts import JobPlan
 from dbt_af_k8s.schedule.values import Interval
 
@@ -17,8 +18,13 @@ from dbt_af_k8s.schedule.values import Interval
 class DbtJobOperator(KubernetesJobTemplateOperator):
     """Runs the job of a node. `job` is its plan, `calendar` that of the DAG, `project_dir` the project on the worker.
 
-    `base` goes to Airflow's `BaseOperator`.
+    Its template knows what follows from the run and the node, as `dbt-af-k8s render` does, and neither Airflow's
+    connections nor its variables: who writes a model could read them. No text of the node is a template. `base` goes to
+    Airflow's `BaseOperator`.
     """
+
+    template_fields: Sequence[str] = ("write_rendered_to", "rendered")
+    template_fields_renderers = {"rendered": "yaml"}  # noqa: RUF012 - Airflow's name and type
 
     def __init__(
         self, *, task_id: str, job: JobPlan, project_dir: Path, calendar: ScriptCalendar | None = None, **base: Any
@@ -52,9 +58,14 @@ class DbtJobOperator(KubernetesJobTemplateOperator):
         self.calendar = calendar or ScriptCalendar()
 
     def variables(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of every job, and what the node is about."""
+        """What follows from the run, what the node is about, and the fields of its target."""
         run = self.calendar.run_of(context, self.plan.payload.node)
-        return super().variables({**context, **node_variables(self.plan.payload, run.start, run.end)})
+        instance = context["ti"]
+        known = airflow_variables(instance.dag_id, instance.task_id, run, instance.run_id)
+        params = {"params": dict(context.get("params") or {})}
+        own = {} if self.claim is None else {"volume_claim": claim_name_in(context, self.claim)}
+        about = node_variables(self.plan.payload, run.start, run.end)
+        return {**known, **params, **about, **own, **self.fields}
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Show the job; `execute` tells why there is none."""

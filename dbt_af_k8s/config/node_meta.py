@@ -105,17 +105,24 @@ class NodeMeta(BaseModel):
     runner: Annotated[
         NodeRunnerConfig | None,
         Field(
-            description="Where dbt runs for this node: the name of a runner, or a mapping as in `runners` of the "
-            "settings. Options that are not given are those of the first row of `runners` with that runner."
+            description="Where dbt runs for this node: the name of a runner, or a mapping with its `type` and what the "
+            "node's work needs (`pod`, `poke`, ...). Everything else is that of the first row of `runners` with that "
+            "runner."
         ),
     ] = None
     env: Annotated[
         dict[str, Annotated[Any, BeforeValidator(_env_value)]] | None,
-        Field(description="Environment variables of a Python script: values, or values by target."),
+        Field(
+            description="Environment variables of the node's script or dbt: values, or values by target. On a "
+            "worker not those that decide what is loaded: `PATH`, `LD_...`, `PYTHON...`, `DBT_PROFILES_DIR`, ..."
+        ),
     ] = None
     kubernetes: Annotated[
         dict[str, Any] | None,
-        Field(description="Changes to the node's Kubernetes target, by the target's keys: more memory, another image."),
+        Field(
+            description="Changes to the node's Kubernetes target, by those of its keys that are below: more memory, "
+            "another image."
+        ),
     ] = None
     py_cluster: Annotated[str | None, Field(description="Target of Python models and of SQL with pre-hooks.")] = None
     sql_cluster: Annotated[str | None, Field(description="Target of SQL models.")] = None
@@ -136,7 +143,10 @@ class NodeMeta(BaseModel):
     pool: Annotated[str | None, Field(description="Airflow pool of the task.")] = None
     queue: Annotated[str | None, Field(description="Airflow queue of the task.")] = None
     executor: Annotated[str | None, Field(description="Airflow executor of the task.")] = None
-    executor_config: Annotated[dict[str, Any] | None, Field(description="Airflow's `executor_config`.")] = None
+    executor_config: Annotated[
+        dict[str, Any] | None,
+        Field(description="Airflow's `executor_config`: of `pod_override` resources and scheduling."),
+    ] = None
     priority_weight: Annotated[
         _Whole | None, Field(ge=-(2**31), le=2**31 - 1, description="Airflow's `priority_weight`.")
     ] = None

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from dbt_af_k8s.config.fields import Flag, Section, Span, Text
 from dbt_af_k8s.config.settings_runners import DbtApiOptions, EksPodOptions, GkePodOptions, KubernetesPodOptions
+from dbt_af_k8s.config.wording import listed
 
 _API, _POD, _GKE, _EKS = DbtApiOptions(), KubernetesPodOptions(), GkePodOptions(), EksPodOptions()
 
@@ -127,26 +128,73 @@ _ByType = Annotated[
 RUNNER_NAMES = tuple(get_args(made.model_fields["type"].annotation)[0] for made in get_args(get_args(_ByType)[0]))
 
 
-class NodeGkePodRunnerConfig(GkePodRunnerConfig):
-    """As in the settings; what is not given is that of a row there."""
-
-    project_id: Annotated[Text, Field(description="Google Cloud project.")] = _GKE.project_id
-    location: Annotated[Text, Field(description="Zone or region of the cluster.")] = _GKE.location
-    cluster_name: Annotated[Text, Field(description="The cluster.")] = _GKE.cluster_name
+#: Options of every runner; those that no section of a node has are the settings' own.
+_OPTIONS = frozenset(name for made in get_args(get_args(_ByType)[0]) for name in made.model_fields if name != "type")
 
 
-class NodeEksPodRunnerConfig(EksPodRunnerConfig):
-    """As in the settings; what is not given is that of a row there."""
+class _NodeRunnerSection(Section):
+    """What a node says of its runner: how its work is done, and not where, from which paths, or as whom."""
 
-    cluster_name: Annotated[Text, Field(description="The cluster.")] = _EKS.cluster_name
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_to_its_work(cls, written: Any) -> Any:
+        far = sorted(_OPTIONS & written.keys() - cls.model_fields.keys()) if isinstance(written, dict) else []
+        if far:
+            reason = f"cannot set {listed(far)}: where dbt runs, paths and credentials are the settings' business"
+            fix = f"Write {'it' if len(far) == 1 else 'them'} in a row of `runners` of the settings."
+            raise PydanticCustomError("beyond_node", "{reason}", {"reason": reason, "fix": fix})
+        return written
+
+
+class NodeLocalRunnerConfig(_NodeRunnerSection):
+    """dbt runs on Airflow's worker itself, as a process of the task."""
+
+    type: Annotated[Literal["local"], Field(description="The runner.")]
+
+
+class NodeDbtApiRunnerConfig(_NodeRunnerSection):
+    """dbt runs behind the HTTP server that a row of `runners` names."""
+
+    type: Annotated[Literal["dbt_api"], Field(description="The runner.")]
+    poke: Annotated[Span, Field(description="As in the settings.")] = _API.poke
+    request_timeout: Annotated[Span, Field(description="As in the settings.")] = _API.request_timeout
+    patience: Annotated[Span, Field(description="As in the settings.")] = _API.patience
+    deferrable: Annotated[Flag, Field(description="As in the settings.")] = _API.deferrable
+
+
+class _NodePodRunnerConfig(_NodeRunnerSection):
+    """What runners of dbt in pods have in common."""
+
+    pod: Annotated[
+        dict[str, Any],
+        Field(description="Changes to the row's pod, by the keys that a node may use: memory, image, tolerations."),
+    ] = Field(default_factory=dict)
+
+
+class NodeKubernetesPodRunnerConfig(_NodePodRunnerConfig):
+    """dbt runs in a pod, as a row of `runners` says."""
+
+    type: Annotated[Literal["kubernetes_pod"], Field(description="The runner.")]
+
+
+class NodeGkePodRunnerConfig(_NodePodRunnerConfig):
+    """dbt runs in a pod of Google's Kubernetes Engine, in the cluster that a row of `runners` names."""
+
+    type: Annotated[Literal["gke_pod"], Field(description="The runner.")]
+
+
+class NodeEksPodRunnerConfig(_NodePodRunnerConfig):
+    """dbt runs in a pod of Amazon's Elastic Kubernetes Service, in the cluster that a row of `runners` names."""
+
+    type: Annotated[Literal["eks_pod"], Field(description="The runner.")]
 
 
 _OfNodeByType = Annotated[
-    LocalRunnerConfig
-    | KubernetesPodRunnerConfig
+    NodeLocalRunnerConfig
+    | NodeKubernetesPodRunnerConfig
     | NodeGkePodRunnerConfig
     | NodeEksPodRunnerConfig
-    | DbtApiRunnerConfig,
+    | NodeDbtApiRunnerConfig,
     Field(discriminator="type"),
 ]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,11 +12,9 @@ from dbt_af_k8s.errors import Issue, UsageError, error
 from dbt_af_k8s.jobs.tail import tail_settings
 from dbt_af_k8s.jobs.template import is_template_name
 from dbt_af_k8s.jobs.values import JobTarget, VolumeClaim
-from dbt_af_k8s.jobs.written import JobTargetWritten
+from dbt_af_k8s.jobs.written import JobTargetWritten, NodeJobWritten
 from dbt_af_k8s.k8s.cluster import ClusterAccess
-
-#: Keys that say what a target is; a node cannot change them.
-_FIXED = ("type", "schema")
+from dbt_af_k8s.k8s.node_reach import beyond_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +46,13 @@ def read_job_target(output: Mapping[str, Any], *, name: str, file: str) -> tuple
 def job_target_for_node(
     target: JobTarget, changes: Mapping[str, Any], *, node: str, file: str, place: str = "meta.kubernetes"
 ) -> tuple[JobTarget | None, tuple[Issue, ...]]:
-    """The target with a node's changes: the keys are those of a target, but `type` and `schema`.
+    """The target with a node's changes: the keys are those of `NodeJobWritten`.
 
     `node` is its unique_id, `place` where the changes stand. `template_fields` are merged key by key, everything else
-    is replaced, and a null removes what the target says. A node's paths stay within the project.
+    is replaced, and a null removes what the target says. A node's template lies in a search path of its target.
     """
     at = _Place(place, file, node)
-    found = [*_fixed(changes), *_leading_out(changes)]
+    found = [*beyond_node(changes, JobTargetWritten, NodeJobWritten), *_leading_out(changes)]
     if found:
         return None, at.tell(found)
     merged = {**target.written, **changes}
@@ -152,21 +149,13 @@ def _no_json(fields: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
             yield path, value
 
 
-def _fixed(changes: Mapping[str, Any]) -> Iterator[Finding]:
-    for key in _FIXED:
-        if key in changes:
-            message = f"`{key}` belongs to the target; a node cannot change it."
-            yield Finding((key,), "wrong", message, "Remove it, or give the node another target by `dbt_target`.")
-
-
 def _leading_out(changes: Mapping[str, Any]) -> Iterator[Finding]:
-    """Paths of a node that lead out of the project."""
-    paths = changes.get("search_paths") or ()
-    for path in (paths,) if isinstance(paths, str) else paths:
-        if isinstance(path, str) and (path.startswith("/") or ".." in PurePosixPath(path).parts):
-            message = f"A node's search path stays within the project, and {quoted(path)} does not."
-            yield Finding(("search_paths",), "wrong", message, "Name it in the target in profiles.yml.")
+    """What of a node's job lies outside of the project, or belongs to others."""
     template = changes.get("template")
     if isinstance(template, str) and template.startswith("/"):
         message = f"A node's template is found in a search path, and {quoted(template)} is a full path."
         yield Finding(("template",), "wrong", message, "Put its folder into the target's `search_paths`.")
+    claim = changes.get("volume_claim")
+    if isinstance(claim, Mapping) and claim.get("keep"):
+        message = "A node's claim is made for one run: `keep` would take one of this name that is there."
+        yield Finding(("volume_claim", "keep"), "wrong", message, "Write the whole `volume_claim` in the target.")

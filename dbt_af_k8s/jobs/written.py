@@ -1,4 +1,4 @@
-"""The `kubernetes_job` target of profiles.yml as a user writes it; `meta.kubernetes` of a node has the same keys."""
+"""The `kubernetes_job` target of profiles.yml as a user writes it, and what a node may change in `meta.kubernetes`."""
 
 from typing import Annotated, Any, Literal
 
@@ -29,31 +29,23 @@ class VolumeClaimWritten(Section):
     ] = False
 
 
-class JobTargetWritten(Section):
-    """A `kubernetes_job` target. The order of the keys is that of the reference."""
+class NodeJobWritten(Section):
+    """What a node may say of its job: what its work needs. The order of the keys is that of the reference.
 
-    type: Annotated[Literal["kubernetes_job"], Field(description="Says that the target is none of dbt's.")] = (
-        "kubernetes_job"
-    )
-    schema_: Annotated[Text | None, Field(alias="schema", description="For dbt, which wants one; unused here.")] = None
+    A key that is not here says where the job runs or where files lie, and belongs to the target.
+    """
+
     template: Annotated[
-        Text | None, Field(description="Template of the job: a name in a search path, or (here) a full path.")
+        Text | None,
+        Field(description="Template of the job: a name in a search path, or (in profiles.yml) a full path."),
     ] = None
     template_fields: Annotated[
-        dict[str, Any], Field(description="Variables of the template; a node's are added key by key.")
+        dict[str, Any],
+        Field(
+            description="Variables of the template, as they are: no templates themselves. A node's are added key by "
+            "key."
+        ),
     ] = Field(default_factory=dict)
-    search_paths: Annotated[
-        tuple[Text, ...],
-        BeforeValidator(_one_or_many),
-        Field(description="Folders with templates, before the project's own: relative to it, or (here) absolute."),
-    ] = ()
-    namespace: Annotated[DnsLabel | None, Field(description="Left out: the template's, else the connection's.")] = None
-    kubernetes_conn_id: Annotated[Text | None, Field(description="Airflow connection to the cluster.")] = None
-    config_file: Annotated[Text | None, Field(description="Path of a kubeconfig, on the worker.")] = None
-    context: Annotated[Text | None, Field(description="Context of the kubeconfig.")] = None
-    in_cluster: Annotated[
-        Flag | None, Field(description="The cluster that Airflow runs in. Left out: that one, else the kubeconfig's.")
-    ] = None
     name_suffix: Annotated[Flag, Field(description="End the job's name in a mark of run and task.")] = True
     tail_logs: Annotated[Flag | None, Field(description="Copy the pods' output into the task's log.")] = None
     tail_logs_every: Annotated[
@@ -67,9 +59,6 @@ class JobTargetWritten(Section):
         Flag | None, Field(description="Look only when the job is over; implies `tail_logs`.")
     ] = None
     delete_completed: Annotated[Flag, Field(description="Delete the job when it has succeeded.")] = False
-    write_rendered_to: Annotated[
-        Text | None, Field(description="Path on the worker for the rendered YAML; may hold Airflow's templates.")
-    ] = None
     on_kill_action: Annotated[
         Literal["delete", "suspend", "keep"], Field(description="What becomes of the job of a killed task.")
     ] = "delete"
@@ -78,4 +67,32 @@ class JobTargetWritten(Section):
     deferrable: Annotated[Flag, Field(description="Wait in the triggerer, without a slot of a worker.")] = False
     volume_claim: Annotated[
         VolumeClaimWritten | None, Field(description="A claim for the job; templates know it as `volume_claim`.")
+    ] = None
+
+
+class JobTargetWritten(NodeJobWritten):
+    """A `kubernetes_job` target."""
+
+    type: Annotated[Literal["kubernetes_job"], Field(description="Says that the target is none of dbt's.")] = (
+        "kubernetes_job"
+    )
+    schema_: Annotated[Text | None, Field(alias="schema", description="For dbt, which wants one; unused here.")] = None
+    search_paths: Annotated[
+        tuple[Text, ...],
+        BeforeValidator(_one_or_many),
+        Field(description="Folders with templates, before the project's own: relative to it, or absolute."),
+    ] = ()
+    namespace: Annotated[DnsLabel | None, Field(description="Left out: the template's, else the connection's.")] = None
+    kubernetes_conn_id: Annotated[Text | None, Field(description="Airflow connection to the cluster.")] = None
+    config_file: Annotated[Text | None, Field(description="Path of a kubeconfig, on the worker.")] = None
+    context: Annotated[Text | None, Field(description="Context of the kubeconfig.")] = None
+    in_cluster: Annotated[
+        Flag | None, Field(description="The cluster that Airflow runs in. Left out: that one, else the kubeconfig's.")
+    ] = None
+    write_rendered_to: Annotated[
+        Text | None,
+        Field(
+            description="Path on the worker for the rendered YAML. Where it holds Airflow's templates, it stays below "
+            "the folder before the first one."
+        ),
     ] = None

@@ -19,6 +19,7 @@ from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_larg
 from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
 from dbt_af_k8s.plan.passes.maintenance import decide_upkeep, lay_out_maintenance
 from dbt_af_k8s.plan.passes.make_dags import make_dags
+from dbt_af_k8s.plan.passes.node_reach import reach_issues
 from dbt_af_k8s.plan.passes.project_checks import project_issues
 from dbt_af_k8s.plan.passes.refresh import decide_refreshes
 from dbt_af_k8s.plan.passes.run_model import run_model_dag
@@ -67,6 +68,7 @@ def build(inputs: PlanInputs) -> Build:
         *dependency_issues(decisions, layout, inputs.manifest),
         *project_issues(inputs, decisions, layout),
         *executor_issues(inputs, decisions),
+        *reach_issues(inputs, decisions),
     ]
     issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
     broken = _broken_domains(issues, decisions)

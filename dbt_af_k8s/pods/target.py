@@ -18,6 +18,7 @@ from dbt_af_k8s.pods.env import plain_secrets, read_env
 from dbt_af_k8s.pods.identity import workload_identity
 from dbt_af_k8s.pods.manifest import pod_for
 from dbt_af_k8s.pods.merge import merge_objects, merge_written
+from dbt_af_k8s.pods.node_reach import node_pod_findings
 from dbt_af_k8s.pods.parts import part_findings, pod_findings
 from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings, Payload, PodRun
 from dbt_af_k8s.pods.written import TargetWritten
@@ -30,8 +31,6 @@ _SECRET_JINJA = re.compile(r"\{\{.*DBT_ENV_SECRET", re.DOTALL)
 _OF_SCRIPTS = ("type", "schema", "script_from", "script_path", "xcom", "retry_script")
 _OF_CLUSTER = ("kubernetes_conn_id", "config_file", "context", "in_cluster")
 _WAY_OUT_OF_PLACE = "Remove it: dbt is what runs there, and the runner itself says where."
-#: Keys that say what a target is; a node cannot change them.
-_FIXED = ("type", "schema")
 #: Stands in for a script while the pod is looked at as a whole.
 _NOTHING = Payload("", "script", "script.py", "")
 _SOME_RUN = PodRun(datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 2, tzinfo=UTC))
@@ -72,7 +71,7 @@ def read_target(
 def target_for_node(
     target: KubernetesTarget, changes: Mapping[str, Any], *, node: str, file: str, place: str = "meta.kubernetes"
 ) -> tuple[KubernetesTarget | None, tuple[Issue, ...]]:
-    """The target with a node's changes: the keys are those of a target, but `type` and `schema`.
+    """The target with a node's changes: the keys are those of `NodePodWritten`.
 
     `node` is its unique_id, `place` where the changes stand. The rules of merging are those of `merge_written`; a null
     removes what the target says. A node's variables come in the same way: `{"env": {...}}`.
@@ -81,7 +80,7 @@ def target_for_node(
     written, found = _validated(changes)
     own = [
         *found,
-        *_fixed(changes),
+        *node_pod_findings(changes),
         *(finding for finding in _inside(written) if _first(finding) not in _broken(found)),
     ]
     if own:
@@ -151,13 +150,6 @@ def _inside(written: TargetWritten) -> Iterator[Finding]:
             message = f"`{dotted(path)}` would be a secret in plain text in the pod."
             fix = "Put it into a Secret of the cluster: `valueFrom: {secretKeyRef: {name: ..., key: ...}}`."
             yield Finding(path, "wrong", message, fix)
-
-
-def _fixed(changes: Mapping[str, Any]) -> Iterator[Finding]:
-    for key in _FIXED:
-        if key in changes:
-            message = f"`{key}` belongs to the target; a node cannot change it."
-            yield Finding((key,), "wrong", message, "Remove it, or give the node another target by `dbt_target`.")
 
 
 def _texts(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -1,4 +1,4 @@
-"""The `kubernetes` target of profiles.yml as a user writes it; `meta.kubernetes` of a node has the same keys.
+"""The `kubernetes` target of profiles.yml as a user writes it, and what a node may change in `meta.kubernetes`.
 
 dbt-af's keys are `type`, `schema`, `image_name`, `node_pool_selector_name`, `node_pool`, `pod_cpu_guarantee`,
 `pod_memory_guarantee` and `tolerations`. What Kubernetes itself has a form for (affinity, volumes, containers) is
@@ -93,18 +93,18 @@ class WorkloadIdentityWritten(Section):
     gke: Annotated[Annotated[GkeWritten, BeforeValidator(_switch)] | None, BeforeValidator(_switch)] = None
 
 
-class TargetWritten(Section):
-    """A `kubernetes` target. The order of the keys is that of the reference."""
+class NodePodWritten(Section):
+    """What a node may say of its pod: what its work needs. The order of the keys is that of the reference.
 
-    type: Annotated[Literal["kubernetes"], Field(description="Says that the target is none of dbt's.")] = "kubernetes"
-    schema_: Annotated[Text | None, Field(alias="schema", description="For dbt, which wants one; unused here.")] = None
+    A key that is not here says where the pod runs, as whom, or what it reaches, and belongs to the target.
+    """
+
     image_name: Annotated[Image | None, Field(description="Image with Python: `registry/name:tag`. Must be given.")] = (
         None
     )
     image_pull_policy: Annotated[
         Literal["Always", "IfNotPresent", "Never"] | None, Field(description="When the node pulls the image.")
     ] = None
-    image_pull_secrets: Annotated[DnsNames, Field(description="Secrets with the registry's login.")] = ()
     python: Annotated[Text, Field(description="The Python program in the image; any Python 3.")] = "python"
     script_from: Annotated[
         Literal["env", "config_map", "image"],
@@ -114,13 +114,6 @@ class TargetWritten(Section):
         ),
     ] = "env"
     script_path: Annotated[Text | None, Field(description="Path of the script in the image.")] = None
-    namespace: Annotated[DnsLabel | None, Field(description="Left out: that of the connection, else Airflow's.")] = None
-    kubernetes_conn_id: Annotated[Text | None, Field(description="Airflow connection to the cluster.")] = None
-    config_file: Annotated[Text | None, Field(description="Path of a kubeconfig, on the worker.")] = None
-    context: Annotated[Text | None, Field(description="Context of the kubeconfig.")] = None
-    in_cluster: Annotated[
-        Flag | None, Field(description="The cluster that Airflow runs in. Left out: that one, else the kubeconfig's.")
-    ] = None
     pod_cpu_guarantee: Annotated[
         Quantity | None, Field(description="Cores, requested and at most; where `requests`, `limits` say nothing.")
     ] = None
@@ -146,15 +139,6 @@ class TargetWritten(Section):
     affinity: Annotated[Raw, Field(description="As Kubernetes writes it.")] = Field(default_factory=dict)
     topology_spread: Annotated[RawList, Field(description="Constraints, as Kubernetes writes them.")] = ()
     priority_class: Annotated[DnsName | None, Field(description="PriorityClass of the pod.")] = None
-    runtime_class: Annotated[DnsName | None, Field(description="RuntimeClass of the pod, such as gVisor's.")] = None
-    service_account: Annotated[DnsName | None, Field(description="Service account; left out: `default`.")] = None
-    mount_service_account_token: Annotated[
-        Flag | None,
-        Field(description="Whether the script can talk to the cluster's API; left out: Kubernetes decides."),
-    ] = None
-    workload_identity: Annotated[WorkloadIdentityWritten, Field(description="Who the pod is for a cloud.")] = Field(
-        default_factory=WorkloadIdentityWritten
-    )
     labels: Annotated[dict[str, LabelValue], Field(description="Values are made safe.")] = Field(default_factory=dict)
     annotations: Annotated[dict[str, Word], Field(description="Any text, 256 KiB in all.")] = Field(
         default_factory=dict
@@ -166,25 +150,6 @@ class TargetWritten(Section):
             "JSON text; `valueFrom` is kept as it is. Kubernetes replaces `$(NAME)`; for a `$(` write `$$(`."
         ),
     ] = None
-    env_from: Annotated[RawList, Field(description="`configMapRef`, `secretRef`, `prefix`, as in Kubernetes.")] = ()
-    volumes: Annotated[RawList, Field(description="Volumes of any kind, as Kubernetes writes them.")] = ()
-    mounts: Annotated[RawList, Field(description="Where volumes appear: `volumeMounts` of Kubernetes.")] = ()
-    security_defaults: Annotated[
-        Flag, Field(description="No privilege escalation, no capabilities, the runtime's seccomp; yours win.")
-    ] = True
-    run_as_non_root: Annotated[Flag, Field(description="Refuse to run as root; the image must name a user.")] = False
-    read_only_root: Annotated[Flag, Field(description="Only mounts and an empty /tmp can be written to.")] = False
-    security_context: Annotated[Raw, Field(description="Of the container, as Kubernetes writes it.")] = Field(
-        default_factory=dict
-    )
-    pod_security_context: Annotated[Raw, Field(description="Of the pod, as Kubernetes writes it.")] = Field(
-        default_factory=dict
-    )
-    init_containers: Annotated[RawList, Field(description="Run before the script, one after another.")] = ()
-    sidecars: Annotated[
-        RawList,
-        Field(description="Run beside the script, end with it, and start after `init_containers` (native sidecars)."),
-    ] = ()
     active_deadline: Annotated[
         Span | None, Field(description="Seconds after which Kubernetes ends the pod, its start-up included.")
     ] = None
@@ -208,6 +173,49 @@ class TargetWritten(Section):
         Retry,
         Field(description="Try again when the script itself fails: true, or the exit codes for which it helps."),
     ] = False
+
+
+class TargetWritten(NodePodWritten):
+    """A `kubernetes` target."""
+
+    type: Annotated[Literal["kubernetes"], Field(description="Says that the target is none of dbt's.")] = "kubernetes"
+    schema_: Annotated[Text | None, Field(alias="schema", description="For dbt, which wants one; unused here.")] = None
+    image_pull_secrets: Annotated[DnsNames, Field(description="Secrets with the registry's login.")] = ()
+    namespace: Annotated[DnsLabel | None, Field(description="Left out: that of the connection, else Airflow's.")] = None
+    kubernetes_conn_id: Annotated[Text | None, Field(description="Airflow connection to the cluster.")] = None
+    config_file: Annotated[Text | None, Field(description="Path of a kubeconfig, on the worker.")] = None
+    context: Annotated[Text | None, Field(description="Context of the kubeconfig.")] = None
+    in_cluster: Annotated[
+        Flag | None, Field(description="The cluster that Airflow runs in. Left out: that one, else the kubeconfig's.")
+    ] = None
+    runtime_class: Annotated[DnsName | None, Field(description="RuntimeClass of the pod, such as gVisor's.")] = None
+    service_account: Annotated[DnsName | None, Field(description="Service account; left out: `default`.")] = None
+    mount_service_account_token: Annotated[
+        Flag | None,
+        Field(description="Whether the script can talk to the cluster's API; left out: Kubernetes decides."),
+    ] = None
+    workload_identity: Annotated[WorkloadIdentityWritten, Field(description="Who the pod is for a cloud.")] = Field(
+        default_factory=WorkloadIdentityWritten
+    )
+    env_from: Annotated[RawList, Field(description="`configMapRef`, `secretRef`, `prefix`, as in Kubernetes.")] = ()
+    volumes: Annotated[RawList, Field(description="Volumes of any kind, as Kubernetes writes them.")] = ()
+    mounts: Annotated[RawList, Field(description="Where volumes appear: `volumeMounts` of Kubernetes.")] = ()
+    security_defaults: Annotated[
+        Flag, Field(description="No privilege escalation, no capabilities, the runtime's seccomp; yours win.")
+    ] = True
+    run_as_non_root: Annotated[Flag, Field(description="Refuse to run as root; the image must name a user.")] = False
+    read_only_root: Annotated[Flag, Field(description="Only mounts and an empty /tmp can be written to.")] = False
+    security_context: Annotated[Raw, Field(description="Of the container, as Kubernetes writes it.")] = Field(
+        default_factory=dict
+    )
+    pod_security_context: Annotated[Raw, Field(description="Of the pod, as Kubernetes writes it.")] = Field(
+        default_factory=dict
+    )
+    init_containers: Annotated[RawList, Field(description="Run before the script, one after another.")] = ()
+    sidecars: Annotated[
+        RawList,
+        Field(description="Run beside the script, end with it, and start after `init_containers` (native sidecars)."),
+    ] = ()
     pod: Annotated[
         Raw, Field(description="`metadata` and `spec` of a pod for all else, merged by names; it wins over the keys.")
     ] = Field(default_factory=dict)

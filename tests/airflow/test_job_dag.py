@@ -27,7 +27,9 @@ spec:
         - name: main
           image: {{ image }}
           command: [sh, -c, "echo $TOLD; {{ script }}"]
-          env: [{name: TOLD, value: "told {{ start_dttm }} {{ refs.orders }} {{ config.meta.owner }} {{ day }}"}]
+          env:
+            - name: TOLD
+              value: "{{ start_dttm }} {{ refs.orders }} {{ config.meta.owner }} {{ ds_nodash }} {{ day }}"
 {% if volume_claim is defined %}
           volumeMounts: [{name: scratch, mountPath: /scratch}]
       volumes: [{name: scratch, persistentVolumeClaim: {claimName: "{{ volume_claim }}"}}]
@@ -57,16 +59,16 @@ def test_jobs_of_nodes_and_claims_that_go_away_also_after_a_failure(
         "tail_logs_only_at_end": True,
         "poll_every": 1,
     }
-    profile = replace(
-        PROFILE, target_types={**PROFILE.target_types, "jobs": "kubernetes_job"}, python_targets={"jobs": target}
-    )
+    kept = {**target, "volume_claim": {"name": "kept", "size": "1Mi", "keep": True}}
+    types = {**PROFILE.target_types, "jobs": "kubernetes_job", "keeping": "kubernetes_job"}
+    profile = replace(PROFILE, target_types=types, python_targets={"jobs": target, "keeping": kept})
     orders = replace(model("orders", meta={"enable_from_dttm": "2090-01-01"}), relation_name="db.orders")
     plan = plan_of(
         orders,
         node("plain"),
         node("works", volume_claim={"name": "scratch", "size": "1Mi"}),
         node("fails", template_fields={"script": "exit 3"}, volume_claim={"name": "other", "size": "1Mi"}),
-        node("keeps", volume_claim={"name": "kept", "size": "1Mi", "keep": True}),
+        model("keeps", "orders", language="python", meta={"dbt_target": "keeping", "owner": "Zoe"}),
         profile=profile,
         settings={"retries": {"default": {"retries": 0}}},
     )
@@ -79,7 +81,7 @@ def test_jobs_of_nodes_and_claims_that_go_away_also_after_a_failure(
     assert states.pop("fails") == "failed", answer.log[-6000:]
     assert set(states.values()) == {"success"}, states
     assert answer.runs[0]["state"] == "failed"
-    assert "told 2026-03-01T00:00:00+00:00 db.orders Zoe 20260302" in answer.log
+    assert "2026-03-01T00:00:00+00:00 db.orders Zoe 20260301 {{ ds_nodash }}" in answer.log
     assert "container main ended with exit code 3" in answer.log
     assert answer.task("plain")["result"]["succeeded"] == 1
 

@@ -99,12 +99,12 @@ def test_what_is_wrong_is_told_with_its_key(text: str, expected: list[tuple[str,
 
 
 def test_a_node_changes_its_target() -> None:
-    text = "{template: a.yml, namespace: shop, template_fields: {a: 1, b: 2, c: 3}}"
-    changes = {"template": "b.yml", "namespace": None, "template_fields": {"b": 3, "c": None}, "search_paths": ["own"]}
+    text = "{template: a.yml, namespace: shop, name_suffix: false, template_fields: {a: 1, b: 2, c: 3}}"
+    changes = {"template": "b.yml", "template_fields": {"b": 3, "c": None}, "name_suffix": None}
     found, issues = changed(text, changes)
     assert issues == ()
     assert found is not None
-    assert (found.template, found.namespace, found.search_paths) == ("b.yml", None, ("own",))
+    assert (found.template, found.namespace, found.name_suffix) == ("b.yml", "shop", True)
     assert found.fields == {"a": 1, "b": 3}
 
 
@@ -116,6 +116,21 @@ def test_a_node_changes_its_target() -> None:
         ({"search_paths": "a/../../b"}, "meta.kubernetes.search_paths"),
         ({"template": "/etc/x.yml"}, "meta.kubernetes.template"),
         ({"image_name": "x"}, "meta.kubernetes.image_name"),
+        *(
+            ({key: value}, f"meta.kubernetes.{key}")
+            for key, value in {
+                "schema": "x",
+                "search_paths": ["own"],
+                "namespace": "kube-system",
+                "kubernetes_conn_id": "admin",
+                "config_file": "/root/.kube/config",
+                "context": "prod",
+                "in_cluster": True,
+                "write_rendered_to": "/opt/airflow/dags/evil.py",
+            }.items()
+        ),
+        ({"namespace": None}, "meta.kubernetes.namespace"),
+        ({"volume_claim": {"name": "theirs", "size": "1Gi", "keep": True}}, "meta.kubernetes.volume_claim.keep"),
         ({"template_fields": [1]}, "meta.kubernetes.template_fields"),
     ],
 )

@@ -392,16 +392,15 @@ def test_a_runner_that_cannot_run_nodes_leaves_them_out(monkeypatch: pytest.Monk
 POD = {"type": "kubernetes_pod", "pod": {"image_name": "shop/dbt:1"}}
 
 
-def test_a_node_names_its_own_runner_with_its_own_dbt() -> None:
+def test_a_node_names_its_own_runner_with_the_dbt_of_a_row() -> None:
     plan = plan_of(
         model("a", meta={"runner": "local"}),
-        model("b", meta={"runner": {"type": "local", "dbt": "/other/dbt"}}),
         model("c"),
         settings={"runners": {"prod": {"type": "local", "dbt": "/opt/dbt"}, "*": POD}},
     )
     tasks = tasks_of(plan, "sales__daily")
     programs = {name: task.dbt.executable for name, task in tasks.items()}
-    assert programs == {"a": "/opt/dbt", "b": "/other/dbt", "c": None}
+    assert programs == {"a": "/opt/dbt", "c": None}
     assert {task.runner_options for task in tasks.values()} == {None}
     assert [name for name, task in tasks.items() if task.dbt_pod] == ["c"]
 

@@ -193,8 +193,8 @@ def test_every_runner_of_dbt_takes_a_chain_as_one_task(row: dict[str, Any]) -> N
     [
         (POD, {"type": "kubernetes_pod", "pod": {"image_name": "shop/dbt:2"}}),
         (POD, "local"),
-        (GKE, GKE | {"cluster_name": "other"}),
-        ({"type": "dbt_api"}, {"type": "dbt_api", "conn_id": "big"}),
+        (GKE, {"type": "gke_pod", "pod": {"image_name": "shop/dbt:2"}}),
+        ({"type": "dbt_api", "conn_id": "big"}, {"type": "dbt_api", "poke": 60}),
     ],
 )
 def test_another_pod_or_server_is_another_place(row: dict[str, Any], of_b: Any) -> None:

@@ -149,9 +149,9 @@ def test_every_problem_of_a_target_is_told_once_and_breaks_only_who_uses_it() ->
         ({"kubernetes": {"image": "a"}}, "unknown-kubernetes-key", "meta.kubernetes.image"),
         ({"kubernetes": {"type": "kubernetes"}}, "bad-kubernetes-target", "meta.kubernetes.type"),
         (
-            {"dbt_af_k8s": {"kubernetes": {"namespace": 5}}},
+            {"dbt_af_k8s": {"kubernetes": {"image_name": 5}}},
             "bad-kubernetes-target",
-            "meta.dbt_af_k8s.kubernetes.namespace",
+            "meta.dbt_af_k8s.kubernetes.image_name",
         ),
         ({"env": {"START_DTTM": "x"}}, "bad-kubernetes-target", "meta.env.START_DTTM"),
     ],

@@ -15,6 +15,7 @@ from dbt_af_k8s.errors import Issue, Severity
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 from dbt_af_k8s.pods.target import read_target, target_for_node
 from dbt_af_k8s.pods.values import KubernetesTarget, LogSettings
+from dbt_af_k8s.pods.written import NodePodWritten, TargetWritten
 
 CASES = sorted(path for path in (Path(__file__).parent / "broken").iterdir() if path.is_dir())
 
@@ -123,12 +124,12 @@ def changed(target: KubernetesTarget, text: str) -> tuple[KubernetesTarget | Non
 
 
 def test_a_node_changes_its_target(target: MakeTarget) -> None:
-    text = "{pod_memory_guarantee: 2Gi, service_account: etl, env: {A: 1, B: 2}, labels: {a: x, password: y}}"
+    text = "{pod_memory_guarantee: 2Gi, priority_class: high, env: {A: 1, B: 2}, labels: {a: x, password: y}}"
     before = target(text)
-    made, issues = changed(before, "{pod_memory_guarantee: 8Gi, service_account: null, env: {B: 3}, labels: {b: z}}")
+    made, issues = changed(before, "{pod_memory_guarantee: 8Gi, priority_class: null, env: {B: 3}, labels: {b: z}}")
     assert issues == ()
     assert made is not None
-    assert (made.limits["memory"], made.service_account) == ("8Gi", None)
+    assert (made.limits["memory"], made.priority_class) == ("8Gi", None)
     assert made.env == ({"name": "A", "value": "1"}, {"name": "B", "value": "3"})
     assert made.labels == {"a": "x", "b": "z", "password": "y"}
     assert before == target(text)
@@ -154,8 +155,19 @@ def test_no_change_is_the_same_target(target: MakeTarget) -> None:
         ("{type: kubernetes}", "meta.kubernetes.type", "belongs to the target"),
         ("{limits: {cpu: 1}}", "meta.kubernetes.requests.cpu", "More cpu is requested (2) than is the limit (1)."),
         ("{image_name: null}", "meta.kubernetes.image_name", "`image_name` is missing"),
-        ("{mounts: [{name: dat, mountPath: /d}]}", "meta.kubernetes.mounts", "a volume that is not there: 'dat'"),
-        ("{pod: {spec: {hostNam: a}}}", "meta.kubernetes.pod.spec.hostNam", "no PodSpec of Kubernetes has it"),
+        ("{affinity: {nodeAffinit: {}}}", "meta.kubernetes.affinity.nodeAffinit", "no Affinity of Kubernetes has it"),
+        ("{env: {A: {valueFrom: {secretKeyRef: {name: db, key: password}}}}}", "meta.kubernetes.env.A", "a Secret"),
+        (
+            "{env: [{name: A, valueFrom: {secretKeyRef: {name: db, key: password}}}]}",
+            "meta.kubernetes.env.A",
+            "a Secret",
+        ),
+        ("{labels: {aadpodidbinding: admin}}", "meta.kubernetes.labels.aadpodidbinding", "a controller"),
+        (
+            "{annotations: {vault.hashicorp.com/role: admin}}",
+            "meta.kubernetes.annotations.vault.hashicorp.com/role",
+            "a controller",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_change_is_told_at_the_node(target: MakeTarget, text: str, key: str, words: str) -> None:
@@ -167,7 +179,7 @@ def test_what_is_wrong_with_a_change_is_told_at_the_node(target: MakeTarget, tex
 
 def test_a_warning_of_the_target_is_not_told_again_at_each_node(target: MakeTarget) -> None:
     before = target("{labels: {team: Data & Co}}")
-    assert changed(before, "{namespace: a}")[1] == ()
+    assert changed(before, "{python: a}")[1] == ()
     made, (issue,) = changed(before, "{env: {API_TOKEN: x}}")
     assert made is not None
     assert (issue.code, issue.key) == ("secret-in-plain-text", "meta.kubernetes.env.API_TOKEN")
@@ -178,3 +190,48 @@ def test_annotations_have_a_limit(read: Read) -> None:
     assert read(fits)[1] == ()
     (issue,) = read(fits.replace("{a: x", "{a: xx"))[1]
     assert issue.message == "`annotations` has 262145 bytes; Kubernetes takes at most 262144."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{schema: x}",
+        "{image_pull_secrets: [registry]}",
+        "{namespace: kube-system}",
+        "{namespace: null}",
+        "{kubernetes_conn_id: admin}",
+        "{config_file: /root/.kube/config}",
+        "{context: prod}",
+        "{in_cluster: true}",
+        "{runtime_class: none}",
+        "{service_account: admin}",
+        "{mount_service_account_token: true}",
+        "{workload_identity: {gke: true}}",
+        "{env_from: [{secretRef: {name: all}}]}",
+        "{volumes: [{name: a, hostPath: {path: /}}]}",
+        "{mounts: [{name: a, mountPath: /a}]}",
+        "{security_defaults: false}",
+        "{run_as_non_root: false}",
+        "{read_only_root: false}",
+        "{security_context: {privileged: true}}",
+        "{pod_security_context: {runAsUser: 0}}",
+        "{init_containers: [{name: a, image: a}]}",
+        "{sidecars: [{name: a, image: a}]}",
+        "{pod: {spec: {hostNetwork: true}}}",
+    ],
+)
+def test_where_a_pod_runs_and_as_whom_is_no_business_of_a_node(target: MakeTarget, text: str) -> None:
+    (key,) = yaml.safe_load(text)
+    made, (issue, *_) = changed(target("{}"), text)
+    assert made is None
+    assert (issue.code, issue.key) == ("bad-kubernetes-target", f"meta.kubernetes.{key}")
+    assert issue.message == f"`{key}` belongs to the target; a node cannot change it."
+
+
+def test_every_key_of_a_target_is_a_node_s_or_refused(target: MakeTarget) -> None:
+    """A key that comes new is not open to nodes by itself."""
+    known = {field.alias or name for name, field in TargetWritten.model_fields.items()}
+    for key in sorted(known):
+        _, issues = changed(target("{}"), f"{{{key}: null}}")
+        is_refused = any("belongs to the target" in issue.message for issue in issues)
+        assert is_refused is (key not in NodePodWritten.model_fields), key

@@ -10,6 +10,7 @@ from dbt_af_k8s.airflow.cluster_calls import Cluster, ClusterError
 from dbt_af_k8s.airflow.jobs.errors import JobFailedError, JobRefusedError, lost, refusal
 from dbt_af_k8s.airflow.jobs.runs import claim_name_in, run_of
 from dbt_af_k8s.airflow.jobs.watch import JobWatch
+from dbt_af_k8s.config.rendered_path import rendered_path_problem
 from dbt_af_k8s.errors import ProjectError, UsageError
 from dbt_af_k8s.jobs.run import JobRun, judgement, names_of, state_of, suspension, to_adopt, was_suspended_by_us
 from dbt_af_k8s.jobs.tail import tail_settings
@@ -37,8 +38,9 @@ class KubernetesJobTemplateOperator(BaseOperator):
     and takes it over. `tail_logs` copies the pods' output into the task's log, every
     `tail_logs_every` seconds (10), at most `tail_logs_line_count` lines of a container at a time (all), or
     `tail_logs_only_at_end`; any of these three implies the first. `delete_completed` deletes the job when it has
-    succeeded. `write_rendered_to` is a path for the rendered YAML. `on_kill_action` says what becomes of the job when
-    the task is killed: `delete`, `suspend` (the next try resumes it) or `keep`. `poll_every` is in seconds. When no
+    succeeded. `write_rendered_to` is a path for the rendered YAML. A path that is a template stays below the folder
+    before its first `{{`. `on_kill_action` says what becomes of the job when the task is killed: `delete`, `suspend`
+    (the next try resumes it) or `keep`. `poll_every` is in seconds. When no
     pod runs `startup_timeout` seconds after the first was made, the task gives up and deletes the job; None: never.
     With `deferrable` it waits in the triggerer; output then comes at the end, or every `tail_logs_every` seconds where
     that is given. `base` goes to Airflow's `BaseOperator`.
@@ -102,6 +104,8 @@ class KubernetesJobTemplateOperator(BaseOperator):
         self.claim: VolumeClaim | None = None
         self.rendered = ""
         self._job: dict[str, Any] | None = None
+        #: Why a path cannot be what it was rendered to.
+        self._strayed: str | None = None
         self._killed: tuple[Cluster, dict[str, Any]] | None = None
 
     def variables(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,13 +117,34 @@ class KubernetesJobTemplateOperator(BaseOperator):
         """Render the arguments, and then the template, so that Airflow can show what is sent."""
         from dbt_af_k8s.airflow.jobs.rendering import shown_job
 
+        # What it held from an earlier rendering is text of the job, and no template.
+        self.rendered = ""
+        written = self._paths()
         super().render_template_fields(context, jinja_env)
+        problems = [
+            problem
+            for (name, before), (_, after) in zip(written, self._paths(), strict=True)
+            if (problem := rendered_path_problem(name, before, after))
+        ]
+        self._strayed = " ".join(problems) or None
+        if self._strayed is not None:
+            self.rendered = self._strayed
+            return
         try:
             self._job = self._render_job(context, jinja_env)
             self.rendered = shown_job(self._job, self.fields)
         except ProjectError as error:
             # `execute` tells it: what fails here has no place in the task's log.
             self.rendered = str(error)
+
+    def _paths(self) -> list[tuple[str, str | None]]:
+        """The arguments that are paths, each with its name."""
+        return [
+            ("template", self.template),
+            ("config_file", self.config_file),
+            ("write_rendered_to", self.write_rendered_to),
+            *(("search_paths", path) for path in self.search_paths),
+        ]
 
     def _render_job(self, context: Mapping[str, Any], jinja_env: Any = None) -> dict[str, Any]:
         from dbt_af_k8s.airflow.jobs.rendering import rendered_job, template_folders
@@ -134,6 +159,8 @@ class KubernetesJobTemplateOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Make the job, or find it again, and see it through."""
+        if self._strayed is not None:
+            raise JobRefusedError(self._strayed)
         try:
             template = self._job or self._render_job(context)
             cluster = Cluster(self.access())

@@ -170,7 +170,7 @@ def _of_cluster(asked: _Asked) -> tuple[Issue, ...]:
     if not missing:
         return ()
     message = f"The runner `{asked.task.runner}` lacks {missing}, so it does not say which cluster."
-    fix = "Give them in the node's `meta.runner`, or in a row of `runners` with that runner."
+    fix = "Give them in a row of `runners` with that runner."
     return (error("bad-node-setting", message, fix, file=asked.file, key="meta.runner"),)
 
 
