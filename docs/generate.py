@@ -56,20 +56,29 @@ value whose shape cannot be meant for us is passed over with a warning."""
 _HOW_FAR = """\
 ## How far they reach
 
-A node's settings shape its work: resources, image, variables, machines, how its end is awaited. Where it runs, which files of a
+A node's settings shape its work: resources, image, variables, machines, how its end is awaited. Where it runs, which
+files of a
 worker are read and written, and as whom something is done belongs to profiles.yml and the
 [settings](settings.md); a node that says something of it is an error that names the key.
 
-- **`kubernetes`** takes the keys below. Labels and annotations with a prefix speak to controllers of the cluster, so a node may
-  use only those of `app.kubernetes.io`, `kueue.x-k8s.io`, `karpenter.sh` and `cluster-autoscaler.kubernetes.io`; a volume claim
+- **`kubernetes`** takes the keys below. Labels and annotations with a prefix speak to controllers of the cluster, so
+  a node may
+  use only those of `app.kubernetes.io`, `kueue.x-k8s.io`, `karpenter.sh` and `cluster-autoscaler.kubernetes.io`; a
+  volume claim
   cannot have `keep`.
-- **`env`**, here and in `kubernetes`, cannot take a Secret (`secretKeyRef`). Where the work is a process of the worker (dbt, a
-  script in a virtual environment) it cannot set what decides which code, profile or connection is used: `PATH`, `HOME`, `LD_*`,
+- **`env`**, here and in `kubernetes`, cannot take a Secret (`secretKeyRef`). Where the work is a process of the
+  worker (dbt, a
+  script in a virtual environment) it cannot set what decides which code, profile or connection is used: `PATH`,
+  `HOME`, `LD_*`,
   `PYTHON*`, `PIP_*`, `UV_*`, `GIT_*`, `AIRFLOW*`, `KUBECONFIG`, `DBT_PROFILES_DIR`, `DBT_TARGET`, ...
-- **`runner`** names a runner. A node changes `pod` (by the keys below, but those about scripts) of the runners in pods, and `poke`,
-  `request_timeout`, `patience` and `deferrable` of `dbt_api`. All else is that of the first row of `runners` with that runner.
-- **`executor_config`** takes `pod_override` with labels and annotations as above, `nodeSelector`, `tolerations`, `affinity`,
-  `topologySpreadConstraints`, `priorityClassName`, and the `resources` of its containers. A row of `tasks` can say all else.
+- **`runner`** names a runner. A node changes `pod` (by the keys below, but those about scripts) of the runners in
+  pods, and `poke`,
+  `request_timeout`, `patience` and `deferrable` of `dbt_api`. All else is that of the first row of `runners` with
+  that runner.
+- **`executor_config`** takes `pod_override` with labels and annotations as above, `nodeSelector`, `tolerations`,
+  `affinity`,
+  `topologySpreadConstraints`, `priorityClassName`, and the `resources` of its containers. A row of `tasks` can say
+  all else.
 - **No text of a node is an Airflow template**, and the template of a node's job knows neither `conn` nor `var`."""
 
 
@@ -199,8 +208,10 @@ def venv_target_page() -> str:
 _KUBERNETES_TARGET_HEAD = """\
 # The target `kubernetes`
 
-The keys of a target of type `kubernetes` in profiles.yml. A node changes [some of them](node-settings.md#how-far-they-reach), the
-first ones to `retry_script`, in `meta.kubernetes`: mappings add to the target's key by key, everything else replaces, and a
+The keys of a target of type `kubernetes` in profiles.yml. A node changes [some of
+them](node-settings.md#how-far-they-reach), the
+first ones to `retry_script`, in `meta.kubernetes`: mappings add to the target's key by key, everything else replaces,
+and a
 null removes. Quantities are Kubernetes' own: `500m` cores, `1Gi` bytes. How they are
 used is told in [Run a Python script in a pod](../how-to/run-a-script-in-a-pod.md).
 """
@@ -213,8 +224,10 @@ The keys of a target of type `venv` in profiles.yml; see
 _JOB_TARGET_HEAD = """\
 # The target `kubernetes_job`
 
-The keys of a target of type `kubernetes_job` in profiles.yml. A node changes [some of them](node-settings.md#how-far-they-reach),
-the first ones to `volume_claim`, in `meta.kubernetes`: its `template_fields` are added key by key, everything else replaces what
+The keys of a target of type `kubernetes_job` in profiles.yml. A node changes [some of
+them](node-settings.md#how-far-they-reach),
+the first ones to `volume_claim`, in `meta.kubernetes`: its `template_fields` are added key by key, everything else
+replaces what
 the target says, and a null removes it. A node's `template` is a name in a search path. How they are used is told in
 [Kubernetes jobs from a YAML template](../how-to/kubernetes-jobs.md).
 """

@@ -18,15 +18,16 @@ _WORDS = ("apiVersion", "kind")
 def executor_issues(inputs: PlanInputs, decisions: Decisions) -> Iterator[Issue]:
     """Everything that makes an override no part of a pod, in the rows of `tasks` and in the nodes' settings."""
     for position, rule in enumerate(inputs.settings.tasks):
-        for found in _findings(rule.executor_config, (f"tasks[{position}]", "executor_config", POD_OVERRIDE)):
+        for found in override_findings(rule.executor_config, (f"tasks[{position}]", "executor_config", POD_OVERRIDE)):
             yield error("bad-pod-override", found.message, found.fix, file=inputs.settings_file, key=found.key)
     for key, decision in decisions.nodes.items():
-        for found in _findings(decision.settings.executor_config, ("executor_config", POD_OVERRIDE)):
+        for found in override_findings(decision.settings.executor_config, ("executor_config", POD_OVERRIDE)):
             file = decision.node.file
             yield error("bad-pod-override", found.message, found.fix, file=file, node=key, key=found.key)
 
 
-def _findings(config: Mapping[str, Any] | None, path: tuple[str, ...]) -> Iterator[Finding]:
+def override_findings(config: Mapping[str, Any] | None, path: tuple[str, ...]) -> Iterator[Finding]:
+    """What makes the override of an `executor_config`, written at `path`, no part of a pod."""
     override = (config or {}).get(POD_OVERRIDE)
     if override is None:
         return

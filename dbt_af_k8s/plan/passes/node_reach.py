@@ -10,6 +10,7 @@ from dbt_af_k8s.k8s.names import POD_OVERRIDE
 from dbt_af_k8s.k8s.node_reach import node_label_findings
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
+from dbt_af_k8s.plan.passes.executor_checks import override_findings
 from dbt_af_k8s.plan.scripts import PodPlan, VenvPlan
 from dbt_af_k8s.pods.node_reach import node_pod_findings
 
@@ -42,11 +43,16 @@ def _told(finding: Finding, node: str, file: str) -> Issue:
 
 def _of_worker(config: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Of `executor_config` only the resources and the place of the worker's pod are a node's."""
+    no_pod = {found.path for found in override_findings(config, ("executor_config", POD_OVERRIDE))}
+    yield from (found for found in _beyond_worker(config) if found.path not in no_pod)
+
+
+def _beyond_worker(config: Mapping[str, Any] | None) -> Iterator[Finding]:
     for key, override in (config or {}).items():
         path = ("executor_config", str(key))
         if key != POD_OVERRIDE:
             yield _far(path)
-        elif isinstance(override, Mapping):  # what is none is told by `executor_issues`
+        elif isinstance(override, Mapping):
             yield from _strangers(override, "", path)
             metadata, spec = override.get("metadata"), override.get("spec")
             if isinstance(metadata, Mapping):
