@@ -16,9 +16,10 @@ from pathlib import Path
 
 from dbt_af_k8s import __version__
 from dbt_af_k8s.dbt.here import Here
+from dbt_af_k8s.dbt.log_frames import without_mark
 from dbt_af_k8s.dbt.logs import LogLine
 from dbt_af_k8s.dbt.maintenance import maintenance_result
-from dbt_af_k8s.dbt.pod_job import PodAnswer, PodJob, answer_lines, read_job, without_mark
+from dbt_af_k8s.dbt.pod_job import PodAnswer, PodJob, answer_lines, read_job
 from dbt_af_k8s.dbt.slices.store import slices_of_manifest
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.errors import UsageError

@@ -1,34 +1,24 @@
-"""What dbt in a pod is told, and what it answers: arguments in, marked lines of the log out. Pure.
-
-An answer goes through the pod's log, which any cluster has. A log can repeat lines, put prefixes before them, and mix
-them with others; so each line of an answer carries a mark, its number, and checksums of itself and of the whole.
-"""
+"""What dbt in a pod is told, and what it answers: arguments in, framed lines of the log out (`log_frames`). Pure."""
 
 import base64
-import hashlib
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
+from dbt_af_k8s.dbt.log_frames import CHUNK, Frames, frames
 from dbt_af_k8s.dbt.place import Outcome
 from dbt_af_k8s.dbt.results import NodeResult
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 
-#: The first word of a line of an answer; dbt's own lines are kept from having it.
-MARK = "dbt-af-k8s-result"
-#: Letters of an answer in one line. A log splits lines after 16 KiB.
-_CHUNK = 6000
 #: Most letters of a whole answer; a larger one loses dbt's messages, first in part.
 LARGEST_ANSWER = 512 * 1024
 #: Letters of dbt's message that are kept of each node, as much as a verdict shows, and what is tried where all is
 #: too large.
 _MESSAGE_LETTERS = (2000, 200, 0)
 #: Lines of the end of a log that hold a whole answer, and room for what other processes write meanwhile.
-ANSWER_LINES = 2 * (LARGEST_ANSWER // _CHUNK) + 100
-_LINE = re.compile(rf"{MARK} ([0-9a-f]{{32}}) (\d+)/(\d+) ([0-9a-f]{{8}}) ([A-Za-z0-9+/=]*)")
+ANSWER_LINES = 2 * (LARGEST_ANSWER // CHUNK) + 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,42 +83,13 @@ def answer_lines(answer: PodAnswer) -> tuple[str, ...]:
     else:
         reason = f"dbt's results have {len(text)} letters when compressed; a log takes {LARGEST_ANSWER} of an answer."
         text = _packed(PodAnswer(answer.made_by, refused=reason))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    parts = [text[at : at + _CHUNK] for at in range(0, len(text), _CHUNK)]
-    return tuple(
-        f"{MARK} {digest} {number}/{len(parts)} {_checksum(part)} {part}" for number, part in enumerate(parts, 1)
-    )
+    return frames(text)
 
 
 def read_answer(lines: Iterable[str]) -> PodAnswer | None:
-    """The last answer that is whole in these lines; None where there is none.
-
-    Lines may come several times, in any order, with anything before and after them.
-    """
-    found: dict[str, dict[int, str]] = {}
-    whole: str | None = None
-    for line in lines:
-        for match in _LINE.finditer(line):
-            digest, number, count, checksum, part = match.groups()
-            if _checksum(part) != checksum:
-                continue
-            parts = found.setdefault(digest, {})
-            parts[int(number)] = part
-            if all(each in parts for each in range(1, int(count) + 1)):
-                text = "".join(parts[each] for each in range(1, int(count) + 1))
-                if hashlib.sha256(text.encode()).hexdigest()[:32] == digest:
-                    whole = text
-    return None if whole is None else _unpacked(whole)
-
-
-def without_mark(text: str) -> str:
-    """A text that is no line of an answer, whatever it was."""
-    return text.replace(MARK, MARK.replace("-", " "))
-
-
-def is_of_answer(line: str) -> bool:
-    """Whether a line of a log belongs to an answer."""
-    return f"{MARK} " in line
+    """The last answer that is whole in these lines; None where there is none."""
+    text = Frames().read(lines).text
+    return _unpacked(text) if text else None
 
 
 def _packed(answer: PodAnswer) -> str:
@@ -152,7 +113,3 @@ def _shortened(answer: PodAnswer, letters: int) -> PodAnswer:
 
 def _with_message(result: NodeResult, letters: int) -> NodeResult:
     return result if len(result.message) <= letters else replace(result, message=result.message[:letters])
-
-
-def _checksum(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"

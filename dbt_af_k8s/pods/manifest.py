@@ -17,6 +17,7 @@ from dbt_af_k8s.pods.payload import (
     packed_script,
     planned_env,
     run_env,
+    source_of,
 )
 from dbt_af_k8s.pods.values import KubernetesObject, KubernetesTarget, Payload, PodRun
 
@@ -26,6 +27,9 @@ IDENTITY_BINDING_LABEL = "aadpodidbinding"
 NODE_LABEL = "dbt-af-k8s/node"
 #: Volume with the script, where a ConfigMap holds it.
 SCRIPT_VOLUME = "dbt-af-script"
+#: Volume for the script's result: the folder can be written whoever the script runs as, in whatever image.
+RESULT_VOLUME = "dbt-af-result"
+_RESULT_FOLDER = XCOM_FILE.rpartition("/")[0]
 _TMP_VOLUME, _SCRIPT_FOLDER = "dbt-af-tmp", "/dbt-af-k8s"
 _SCRIPT_KEY = "script"
 #: Keys that come first in every object, for people who read it.
@@ -126,6 +130,9 @@ def _script(target: KubernetesTarget, payload: Payload, run: PodRun) -> Contents
         env[SCRIPT_FILE] = f"{_SCRIPT_FOLDER}/{_SCRIPT_KEY}"
         volumes.append({"name": SCRIPT_VOLUME, "configMap": {"name": _config_map_name(payload, run)}})
         mounts.append({"name": SCRIPT_VOLUME, "mountPath": _SCRIPT_FOLDER, "readOnly": True})
+    if target.xcom and not _mounts(target, _RESULT_FOLDER):
+        volumes.append({"name": RESULT_VOLUME, "emptyDir": {}})
+        mounts.append({"name": RESULT_VOLUME, "mountPath": _RESULT_FOLDER})
     return Contents(payload.name, payload.node, _args(target), env, volumes, mounts)
 
 
@@ -173,9 +180,10 @@ def _base(target: KubernetesTarget, contents: Contents, memory_rung: int) -> dic
 
 
 def _args(target: KubernetesTarget) -> list[str]:
-    if target.script_from == "image":
-        return [target.python, str(target.script_path)]
-    return [target.python, "-c", BOOTSTRAP]
+    command = ["-c", BOOTSTRAP] if target.script_from != "image" else [str(target.script_path)]
+    if not target.xcom:
+        return [target.python, *command]
+    return [target.python, "-c", source_of("dbt_af_k8s.pods.supervise"), XCOM_FILE, target.python, *command]
 
 
 def _env(target: KubernetesTarget, ours: Mapping[str, str]) -> list[Mapping[str, Any]]:
@@ -205,7 +213,12 @@ def _resources(target: KubernetesTarget, memory_rung: int) -> dict[str, Any]:
 def _needs_tmp(target: KubernetesTarget) -> bool:
     """A read-only root wants a place for temporary files."""
     is_read_only = target.security_context.get("readOnlyRootFilesystem") is True
-    return is_read_only and not any(mount["mountPath"].rstrip("/") == "/tmp" for mount in target.mounts)  # noqa: S108
+    return is_read_only and not _mounts(target, "/tmp")  # noqa: S108 (in the pod)
+
+
+def _mounts(target: KubernetesTarget, folder: str) -> bool:
+    """Whether the target itself mounts something there."""
+    return any(mount["mountPath"].rstrip("/") == folder for mount in target.mounts)
 
 
 def _secured(container: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from dbt_af_k8s.pods.written import TargetWritten
 
 #: The container that runs the script; Airflow's name for it.
 BASE = "base"
-#: What Airflow adds to a pod whose result it reads.
-XCOM_CONTAINER, XCOM_VOLUME, XCOM_FOLDER = "airflow-xcom-sidecar", "xcom", "/airflow/xcom"
 _OBJECTS = {
     "affinity": "Affinity",
     "security_context": "SecurityContext",
@@ -94,12 +92,12 @@ def _base_fragment(container: Mapping[str, Any], path: Path) -> Iterator[Finding
             yield Finding((*path, "env", number), "wrong", message, "Give yours another name.")
 
 
-def pod_findings(pod: Mapping[str, Any], *, has_xcom: bool, log_containers: tuple[str, ...]) -> Iterator[Finding]:
+def pod_findings(pod: Mapping[str, Any], *, log_containers: tuple[str, ...]) -> Iterator[Finding]:
     """What does not fit together in the whole pod: names, and mounts of volumes that are not there."""
     spec = pod["spec"]
     volumes = [volume["name"] for volume in spec.get("volumes", ())]
     for volume in spec.get("volumes", ()):
-        yield from _volume(volume, has_xcom=has_xcom)
+        yield from _volume(volume)
     for name in _repeated(volumes):
         message = f"Two volumes of the pod are called {quoted(name)}."
         yield Finding(
@@ -111,7 +109,7 @@ def pod_findings(pod: Mapping[str, Any], *, has_xcom: bool, log_containers: tupl
         message = f"Two containers of the pod are called {quoted(name)}."
         yield Finding((), "wrong", message, f"Rename one; the script's own container is `{BASE}`.")
     for container in containers:
-        yield from _container(container, volumes, has_xcom=has_xcom)
+        yield from _container(container, volumes)
     for number, name in enumerate(log_containers):
         if name not in names:
             message = f"`log_containers` names {quoted(name)}, which the pod does not have."
@@ -122,13 +120,10 @@ def _repeated(names: list[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
-def _volume(volume: Mapping[str, Any], *, has_xcom: bool) -> Iterator[Finding]:
+def _volume(volume: Mapping[str, Any]) -> Iterator[Finding]:
     name = volume["name"]
     if not is_dns_label(name):
         yield Finding(("volumes",), "wrong", f"A volume cannot be called {quoted(name)}.", _NAME_FIX)
-    if has_xcom and name == XCOM_VOLUME:
-        message = f"The volume `{XCOM_VOLUME}` is Airflow's own."
-        yield Finding(("volumes",), "wrong", message, "Give yours another name, or write `xcom: false`.")
     kinds = [key for key, value in volume.items() if key != "name" and value is not None]
     if len(kinds) != 1:
         told = f"is of {len(kinds)} kinds: {listed(kinds)}" if kinds else "is of no kind"
@@ -136,13 +131,10 @@ def _volume(volume: Mapping[str, Any], *, has_xcom: bool) -> Iterator[Finding]:
         yield Finding(("volumes",), "wrong", f"The volume {quoted(name)} {told}.", fix)
 
 
-def _container(container: Mapping[str, Any], volumes: list[str], *, has_xcom: bool) -> Iterator[Finding]:
+def _container(container: Mapping[str, Any], volumes: list[str]) -> Iterator[Finding]:
     name = container["name"]
     if not is_dns_label(name):
         yield Finding((), "wrong", f"A container cannot be called {quoted(name)}.", _NAME_FIX)
-    if has_xcom and name == XCOM_CONTAINER:
-        message = f"The container `{XCOM_CONTAINER}` is Airflow's own."
-        yield Finding((), "wrong", message, "Give yours another name, or write `xcom: false`.")
     if not container.get("image"):
         yield Finding((), "missing", f"The container {quoted(name)} has no `image`.", "Give it one.")
     for path in _repeated([mount["mountPath"].rstrip("/") for mount in container.get("volumeMounts", ())]):
@@ -152,6 +144,3 @@ def _container(container: Mapping[str, Any], volumes: list[str], *, has_xcom: bo
         if mount["name"] not in volumes:
             message = f"The container {quoted(name)} mounts a volume that is not there: {quoted(mount['name'])}."
             yield Finding(("mounts",), "unknown", message, choose_from(mount["name"], volumes))
-        if has_xcom and name == BASE and mount["mountPath"].rstrip("/") == XCOM_FOLDER:
-            message = f"`{XCOM_FOLDER}` is where Airflow mounts its own volume."
-            yield Finding(("mounts",), "wrong", message, "Mount yours elsewhere, or write `xcom: false`.")

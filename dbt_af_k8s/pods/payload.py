@@ -30,7 +30,7 @@ CONTEXT_MODULE = "dbt_af_k8s_pod"
 
 #: Starts the script, on any Python 3 and without a shell: in the process itself, so that signals, exit codes and
 #: tracebacks are the script's own, and from a file, if one can be written, so that it can start processes of its own.
-#: As process 1 it would not hear SIGTERM without a handler.
+#: As process 1 it would not hear SIGTERM without a handler; below our own process 1 it ends alike (`supervise`).
 BOOTSTRAP = """\
 def _dbt_af_k8s_start():
     import atexit, base64, json, linecache, os, shutil, signal, sys, tempfile, traceback, types, zlib
@@ -63,7 +63,7 @@ def _dbt_af_k8s_start():
         atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, True))
         sys.path.append(folder)
         globals()["__file__"] = path
-    if os.getpid() == 1:
+    if 1 in (os.getpid(), os.getppid()):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.argv[:] = [path]
     return compile(source, path, "exec", dont_inherit=True)
@@ -108,7 +108,7 @@ def relations(node: Node, manifest: Manifest) -> tuple[tuple[str, str], ...]:
 
 def packed_script(payload: Payload) -> str:
     """The script with its file's name and the module of `PodContext`, compressed, as text; the same for the same."""
-    parts = [_inner_path(payload.file), payload.source, CONTEXT_MODULE, _context_source()]
+    parts = [_inner_path(payload.file), payload.source, CONTEXT_MODULE, source_of("dbt_af_k8s.pods.context")]
     return base64.b64encode(zlib.compress(json.dumps(parts).encode(), 9)).decode("ascii")
 
 
@@ -181,9 +181,8 @@ def _inner_path(file: str) -> str:
     return "/".join(parts) or "script.py"
 
 
-def _context_source() -> str:
-    """The text of `pods/context.py`, from the import system, which has it wherever the package lies."""
-    name = "dbt_af_k8s.pods.context"
+def source_of(name: str) -> str:
+    """The text of a module of this package, from the import system, which has it wherever the package lies."""
     spec = importlib.util.find_spec(name)
     if spec is None or not isinstance(spec.loader, InspectLoader):
         raise ImportError(f"{name} is not there")

@@ -24,7 +24,7 @@ class PodRequest:
     #: `delete_pod`, `delete_succeeded_pod`, `delete_active_pod` or `keep_pod`.
     on_finish_action: str
     deferrable: bool
-    #: Whether Airflow's sidecar hands the result on.
+    #: Whether the script's result is read.
     xcom: bool
     logs: LogSettings
     #: Whether a failure of the script itself is tried again, and for which exit codes (none: for all).

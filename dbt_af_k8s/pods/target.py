@@ -121,7 +121,7 @@ def _read(
         return None, place.tell(found)
     target = _target(name, written, output)
     pod = pod_for(target, _NOTHING, _SOME_RUN)
-    found = list(pod_findings(pod, has_xcom=target.xcom, log_containers=target.logs.containers))
+    found = list(pod_findings(pod, log_containers=target.logs.containers))
     if found:
         return None, place.tell(found)
     heard = set(output) if told is None else told

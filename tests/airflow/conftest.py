@@ -1,13 +1,20 @@
 """Fakes at Airflow's own boundary: what the task supervisor answers to a worker or a trigger."""
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from dag_test_lab import DagTestLab
+
+if TYPE_CHECKING:
+    from cluster_server.place import Place
+    from kubernetes import client
+    from script_pods import Make
 
 
 @dataclass
@@ -146,3 +153,27 @@ def airflow_without_connections(monkeypatch: pytest.MonkeyPatch) -> None:
             return ErrorResponse(error=ErrorType.CONNECTION_NOT_FOUND, detail={"conn_id": "bi"})
 
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+
+
+@pytest.fixture
+def core(kubernetes: "Place") -> "Iterator[client.CoreV1Api]":
+    """The cluster, for tests that look into it."""
+    from kubernetes import client
+
+    with kubernetes.api_client() as api:
+        yield client.CoreV1Api(api)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of a test's script, another one for each test."""
+    return f"s{zlib.crc32(request.node.name.encode()):x}"
+
+
+@pytest.fixture
+def make(kubernetes: "Place", name: str) -> "Iterator[Make]":
+    """What makes operators for this test's script."""
+    from script_pods import script_operators
+
+    with script_operators(kubernetes, name) as made:
+        yield made

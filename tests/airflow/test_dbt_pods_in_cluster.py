@@ -1,5 +1,6 @@
 """dbt in a pod, against a cluster: verdicts, answers, secrets, kills, and projects that are not the plan's."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -21,16 +22,21 @@ pytest.importorskip("airflow")
 
 from airflow.sdk.exceptions import TaskDeferred
 from kubernetes import client
+from script_pods import GOES_ON, without_airflows_own
 
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
+from dbt_af_k8s.plan.objects import objects_of
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.store import compile_project
+from dbt_af_k8s.plan.values import TaskKind, TaskPlan
 from dbt_af_k8s.pods.dbt_values import ConnectionProfile, DbtPod
 from dbt_af_k8s.pods.target import read_runner_pod
+from dbt_af_k8s.pods.values import PodRun
 
 if TYPE_CHECKING:
     from cluster_server.place import Place
+    from cluster_server.server import Cluster
 
 pytestmark = [
     pytest.mark.cluster,
@@ -50,12 +56,14 @@ FILES = {
 }
 #: Stands for dbt where the pod is what is tried: writes results as told, or none.
 FAKE = """#!{python}
-import json, os, pathlib, sys, time
+import json, os, pathlib, signal, sys, time
 folder = pathlib.Path(sys.argv[sys.argv.index("--target-path") + 1])
 profiles = pathlib.Path(sys.argv[sys.argv.index("--profiles-dir") + 1]) if "--profiles-dir" in sys.argv else None
 if profiles is not None:
     stat = os.statvfs(profiles)
     print("profile", json.loads((profiles / "profiles.yml").read_text())["shop"]["outputs"]["dev"]["user"])
+if os.environ.get("FAKE_SIGTERM") == "ignored":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("began", flush=True)
 print("waits", flush=True)
 time.sleep(float(os.environ.get("FAKE_SLEEP", "0")))
@@ -273,16 +281,63 @@ def test_a_kill_takes_the_pod_and_its_secret_along(
     until(lambda: left(core, kubernetes) == (0, 0))
 
 
-def test_a_deferred_task_has_the_same_verdict(make: Make) -> None:
-    import asyncio
-
-    operator, again = (make(fake=True, deferrable=True, log_every=0, env={"FAKE_SLEEP": "1"}) for _ in range(2))
+def deferred_result(operator: DbtOperator, again: DbtOperator) -> Any:
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context(operator))
 
     async def wait() -> Any:
         return (await anext(deferred.value.trigger.run())).payload
 
-    result = getattr(again, deferred.value.method_name)(context(again), asyncio.run(wait()))
-    assert result["rows"] == 7
+    return getattr(again, deferred.value.method_name)(context(again), asyncio.run(wait()))
+
+
+def test_a_deferred_task_has_the_same_verdict(make: Make) -> None:
+    operator, again = (make(fake=True, deferrable=True, log_every=0, env={"FAKE_SLEEP": "1"}) for _ in range(2))
+    assert deferred_result(operator, again)["rows"] == 7
     assert "began" in again.log.text  # type: ignore[attr-defined]
+
+
+def test_a_kill_is_never_green_though_dbt_ends_well(make: Make, kubernetes: "Place", core: client.CoreV1Api) -> None:
+    operator = make(fake=True, env={"FAKE_SLEEP": "3", "FAKE_SIGTERM": "ignored"})
+
+    def kill() -> None:
+        until(lambda: "began" in operator.log.text)  # type: ignore[attr-defined]
+        operator.on_kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(DbtRetryError, match="the task was killed, and its pod deleted"):
+        operator.execute(context(operator))
+    killer.join()
+    until(lambda: left(core, kubernetes) == (0, 0))
+
+
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "followed"])
+@pytest.mark.parametrize(
+    "does", ["trap 'exit 0' TERM; while true; do sleep 0.1; done", "exit 3"], ids=["runs", "fails"]
+)
+def test_the_end_of_dbt_is_the_end(
+    make: Make, stand_in: "Cluster", kubernetes: "Place", core: client.CoreV1Api, deferrable: bool, does: str
+) -> None:
+    sidecar = {"name": "vault-agent", "image": kubernetes.shell_image, "command": ["sh", "-c", does]}
+    stand_in.inject(sidecar, "t*")
+    operator, again = (make(fake=True, deferrable=deferrable, log_every=0) for _ in range(2))
+    result = deferred_result(operator, again) if deferrable else operator.execute(context(operator))
+    assert result["rows"] == 7
+    assert not core.list_namespaced_pod(kubernetes.namespace).items
+
+
+def test_the_cluster_gets_what_render_shows(make: Make, stand_in: "Cluster") -> None:
+    operator = make(fake=True)
+    operator.execute(context(operator))
+    sent = stand_in.sent_pod(operator.task_id)
+    task = TaskPlan(
+        operator.task_id,
+        TaskKind.RUN,
+        ("model.shop.orders",),
+        runner="kubernetes_pod",
+        dbt=operator.invocation,
+        dbt_pod=operator.dbt_pod,
+    )
+    (shown,) = objects_of(task, PodRun(START, END, {}))
+    assert without_airflows_own(sent) == without_airflows_own(json.loads(json.dumps(shown)))

@@ -28,6 +28,8 @@ class Objects:
         self._store = store
         #: What a webhook adds to every new pod whose name fits the pattern: containers.
         self.injected: list[tuple[str, Thing]] = []
+        #: The pods that clients have sent, as they were sent.
+        self.sent_pods: list[Thing] = []
 
     def answer(self, asked: Asked, body: bytes, content_type: str) -> tuple[int, Any]:
         """Do what a request asks for."""
@@ -47,6 +49,7 @@ class Objects:
         if asked.kind.namespaced and asked.namespace is None:
             raise Refused(405, "the server does not allow this method on the requested resource")
         if asked.kind is POD:
+            self.sent_pods.append(deepcopy(thing))
             self._inject(thing)
         admitted = admit_new(self._store, asked.kind, asked.namespace or "", thing)
         if asked.query.get("dryRun") == "All":

@@ -156,6 +156,15 @@ class Cluster:
         made = [change.thing["metadata"] for change in history if change.kind is POD and change.what == "ADDED"]
         return [each["name"] for each in made if each["namespace"] == namespace and each["name"].startswith(name)]
 
+    def sent_pod(self, name: str) -> Thing:
+        """The last pod that a client has sent whose name begins so, before the server filled it in."""
+
+        def work() -> Thing:
+            sent = reversed(self.api.objects.sent_pods)
+            return next(pod for pod in sent if pod["metadata"].get("name", "").startswith(name))
+
+        return self.do(work)
+
     def label_node(self, labels: dict[str, str]) -> None:
         """Give the only node labels, for node selectors."""
 

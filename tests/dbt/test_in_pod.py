@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dbt_af_k8s.dbt.command import dbt_words
-from dbt_af_k8s.dbt.pod_job import PodJob, is_of_answer, job_arguments, read_answer
+from dbt_af_k8s.dbt.log_frames import is_frame
+from dbt_af_k8s.dbt.pod_job import PodJob, job_arguments, read_answer
 from dbt_af_k8s.dbt.results import verdict
 from dbt_af_k8s.dbt.values import DbtInvocation, node_by_id
 
@@ -67,7 +68,7 @@ def test_a_model_runs_and_its_row_comes_back(shop: Any, name: str, code: int, st
     found = verdict((node,), answer.outcome.results, answer.outcome.end, answer.outcome.log)
     assert found.ok is (code == 0)
     assert [(row.unique_id, row.status) for row in found.results] == [(node, status)]
-    said = [line for line in lines if not is_of_answer(line)]
+    said = [line for line in lines if not is_frame(line)]
     if name == "orders":
         assert "dbt af k8s result says the macro" in said
     else:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbt_af_k8s.dbt.freshness import SourceAge
+from dbt_af_k8s.dbt.log_frames import is_frame, without_mark
 from dbt_af_k8s.dbt.logs import LogDigest
 from dbt_af_k8s.dbt.place import Outcome
 from dbt_af_k8s.dbt.pod_job import (
@@ -16,11 +17,9 @@ from dbt_af_k8s.dbt.pod_job import (
     PodAnswer,
     PodJob,
     answer_lines,
-    is_of_answer,
     job_arguments,
     read_answer,
     read_job,
-    without_mark,
 )
 from dbt_af_k8s.dbt.process import ProcessEnd
 from dbt_af_k8s.dbt.results import NodeResult
@@ -85,8 +84,8 @@ def test_the_last_whole_answer_counts() -> None:
 
 def test_what_dbt_writes_can_never_be_an_answer() -> None:
     (line,) = answer_lines(ANSWER)
-    assert is_of_answer(line)
-    assert not is_of_answer(without_mark(line))
+    assert is_frame(line)
+    assert not is_frame(without_mark(line))
     assert read_answer([without_mark(line)]) is None
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-#: What may touch the world. All else is pure; `plan/project` reads by the two readers, `pods/context` runs in the pod.
+#: What may touch the world. All else is pure; `plan/project` reads by the two readers, `pods/context` and
+#: `pods/supervise` run in the pod.
 EFFECTFUL = (
-    *("manifest/read.py", "config/read.py", "config/read_templates.py", "plan/store.py", "pods/context.py"),
+    *("manifest/read.py", "config/read.py", "config/read_templates.py", "plan/store.py"),
+    *("pods/context.py", "pods/supervise.py"),
     *("dbt/", "airflow/", "cluster/", "server/", "cli/"),
 )
 

@@ -1,7 +1,7 @@
 """Whole pods: one folder of `golden/` each, with the target and the pod that it makes.
 
 `UPDATE_GOLDENS=1` writes `pod.yml` anew; read the difference before it is committed. Never set in CI. The packed script
-depends on the version of zlib, and the bootstrap is long; both are compared here and left out there.
+depends on the version of zlib, and the programs in the arguments are long; all are compared here and left out there.
 """
 
 import os
@@ -14,7 +14,7 @@ import yaml
 from kubernetes_schemas import VERSIONS, schema_errors
 
 from dbt_af_k8s.pods.manifest import config_map_for, pod_for
-from dbt_af_k8s.pods.payload import BOOTSTRAP, SCRIPT, packed_script
+from dbt_af_k8s.pods.payload import BOOTSTRAP, SCRIPT, packed_script, source_of
 from dbt_af_k8s.pods.target import read_target
 from dbt_af_k8s.pods.values import KubernetesTarget, Payload, PodRun
 
@@ -33,8 +33,11 @@ def made(case: Path, payload: Payload, run: PodRun) -> dict[str, Any]:
     return pod_for(target, payload, run, **arguments)
 
 
+_LONG = {BOOTSTRAP: "(bootstrap)", source_of("dbt_af_k8s.pods.supervise"): "(supervise)"}
+
+
 def shortened(value: Any) -> Any:
-    """The pod without the two long texts."""
+    """The pod without the long texts."""
     if isinstance(value, dict):
         return {
             key: "(packed)" if value.get("name") == SCRIPT and key == "value" else shortened(below)
@@ -42,7 +45,7 @@ def shortened(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [shortened(below) for below in value]
-    return "(bootstrap)" if value == BOOTSTRAP else value
+    return _LONG.get(value, value) if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -73,8 +76,12 @@ def test_the_script_runs_by_the_bootstrap_and_the_images_own_command(
 ) -> None:
     base = pod_for(target(), payload, run)["spec"]["containers"][0]
     assert base["name"] == "base"
-    assert base["args"] == ["python", "-c", BOOTSTRAP]
+    supervised = ["python", "-c", source_of("dbt_af_k8s.pods.supervise"), "/airflow/xcom/return.json"]
+    assert base["args"] == [*supervised, "python", "-c", BOOTSTRAP]
     assert "command" not in base
+    without = pod_for(target("xcom: false"), payload, run)["spec"]
+    assert without["containers"][0]["args"] == ["python", "-c", BOOTSTRAP]
+    assert "volumes" not in without
     assert {"name": SCRIPT, "value": packed_script(payload)} in base["env"]
 
 
@@ -137,8 +144,17 @@ def test_the_result_file_is_named_where_xcom_is_on(target: MakeTarget, payload: 
     assert "DBT_AF_RESULT_FILE" not in names("xcom: false")
 
 
+def test_a_folder_for_results_is_not_made_twice(target: MakeTarget, payload: Payload, run: PodRun) -> None:
+    text = "volumes: [{name: mine, emptyDir: {}}]\nmounts: [{name: mine, mountPath: /airflow/xcom/}]"
+    spec = pod_for(target(text), payload, run)["spec"]
+    assert [volume["name"] for volume in spec["volumes"]] == ["mine"]
+    assert len(pod_for(target(), payload, run)["spec"]["volumes"]) == 1
+
+
 def test_a_place_for_temporary_files_is_not_made_twice(target: MakeTarget, payload: Payload, run: PodRun) -> None:
-    text = "{read_only_root: true, volumes: [{name: t, emptyDir: {}}], mounts: [{name: t, mountPath: /tmp/}]}"
+    text = (
+        "{xcom: false, read_only_root: true, volumes: [{name: t, emptyDir: {}}], mounts: [{name: t, mountPath: /tmp/}]}"
+    )
     assert pod_for(target(text), payload, run)["spec"]["volumes"] == [{"name": "t", "emptyDir": {}}]
 
 
@@ -161,7 +177,7 @@ def test_every_container_has_the_security_defaults_unless_it_cannot(
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_config_map_and_its_mount_agree(target: MakeTarget, payload: Payload, run: PodRun, version: str) -> None:
     for named in (run, PodRun(run.start, run.end, run.conf, config_map="export-7f3a")):
-        made_of = target("{script_from: config_map, namespace: etl}")
+        made_of = target("{script_from: config_map, namespace: etl, xcom: false}")
         config_map, pod = config_map_for(made_of, payload, named), pod_for(made_of, payload, named)
         assert config_map is not None
         assert schema_errors(config_map, version) == []

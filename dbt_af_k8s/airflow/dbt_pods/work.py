@@ -1,6 +1,5 @@
 """dbt in a pod, for the operators of dbt: they ask for work, a pod does it, and its answer is judged as a local one."""
 
-from collections import deque
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
@@ -55,24 +54,15 @@ class DbtPodWork(PodLife):
         self.on_line = on_line
         self.answer: PodAnswer | None = None
         self._no_log: str | None = None
-        #: Lines of the answer that were seen while the log was followed: they count where the pod is gone too soon.
-        self._of_answer: deque[str] = deque(maxlen=ANSWER_LINES)
 
     @cached_property
     def pod_manager(self) -> DbtPodManager:
         """One that hands on what dbt says."""
-        return DbtPodManager(self.on_line, self._of_answer.append, LogClient(self.client.api_client), self.callbacks)
+        return DbtPodManager(self.on_line, self._framed.append, LogClient(self.client.api_client), self.callbacks)
 
-    def _write_logs(  # type: ignore[override]  # theirs tries again by a decorator
-        self, pod: Any, follow: bool = False, since_time: Any = None
-    ) -> None:
-        """Airflow's own, for a pod that was waited for by the triggerer, would put a prefix before each line."""
-        for line in self.pod_manager.lines_since(pod, BASE, since_time):
-            self.pod_manager.hand_on(line)
-
-    def defer(self, *, method_name: str, **more: Any) -> Any:
+    def defer(self, *, trigger: Any, **more: Any) -> Any:
         """Wait in the triggerer; the operator whose dbt this is goes on by its own `resume`."""
-        super().defer(method_name="resume", **more)
+        super().defer(trigger=trigger, **{**more, "method_name": "resume"})
 
     def go(self, context: Any, event: Mapping[str, Any] | None) -> PodAnswer:
         """Make the pod and see it to its end, or go on after the triggerer has waited; what dbt left is the result.
@@ -91,11 +81,11 @@ class DbtPodWork(PodLife):
                     self.trigger_reentry(context, dict(event))
         except PlaceError as caught:
             failure = caught
-        self.answer = self.answer or read_answer(self._of_answer)
+        self.answer = self.answer or read_answer(self._framed)
         if failure is not None:
             # The pod has failed because dbt has, or is gone since dbt has ended: then dbt's own words count. A pod that
             # was ended has no last word.
-            if self.answer is None or self._was_stopped:
+            if self.answer is None or self._was_stopped or self._killed:
                 raise failure
             self.log.debug("The pod: %s", failure)
         if self.answer is None:
@@ -120,6 +110,10 @@ class DbtPodWork(PodLife):
             body = profile_secret(self.dbt_pod, profiles, name=self.task_id, secret=secret)
             self.pod_mounts = (body, PROFILE_VOLUME)
 
+    def is_cut_off(self, pod: Mapping[str, Any]) -> bool:
+        """Dbt's own answer says whether its work was done."""
+        return False
+
     def before_deletion(self, pod: Any) -> None:
         """Read dbt's answer, and take the Secret away, also where the pod is kept."""
         self._read(pod)
@@ -139,7 +133,7 @@ class DbtPodWork(PodLife):
             except Exception as failure:  # noqa: BLE001  told as the reason, where there is no answer
                 self._no_log = one_line(failure)[2]
                 continue
-            self.answer, self._no_log = read_answer((*self._of_answer, *lines)), None
+            self.answer, self._no_log = read_answer((*self._framed, *lines)), None
             return
 
     def _remove_secret(self, pod: Any) -> None:

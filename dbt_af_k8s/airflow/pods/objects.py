@@ -1,26 +1,92 @@
 """Calls to the cluster that Airflow's pod manager does not have, and what their answers say in one line."""
 
 import json
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, PodNotFoundException
+from airflow.providers.cncf.kubernetes.utils.container import container_is_completed
+from airflow.providers.cncf.kubernetes.utils.pod_manager import (
+    PodManager,
+    PodNotFoundException,
+    detect_pod_terminate_early_issues,
+)
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from dbt_af_k8s.dbt.log_frames import is_frame
 from dbt_af_k8s.k8s.pod_trouble import event_lines
+from dbt_af_k8s.pods.parts import BASE
 
 Failure = TypeVar("Failure", bound=BaseException)
 #: Answers of the API.
 _CONFLICT, MISSING = 409, 404
 #: Seconds for a connection, and without a byte of a log that is read at once.
 _LOG_TIMEOUT = (60, 60)
+#: Seconds between two looks at a pod whose log has ended.
+_LOOK_EVERY = 0.5
 
 
 class ScriptPodManager(PodManager):
     """Airflow's pod manager, with less talk and a few calls more."""
+
+    def __init__(self, keep: Callable[[str], None], kube_client: Any, callbacks: Any) -> None:
+        """`keep` gets the lines of a log that are for machines (`dbt.log_frames`)."""
+        super().__init__(kube_client=kube_client, callbacks=callbacks)
+        self._keep = keep
+
+    def await_pod_completion(self, pod: Any, *_: Any, **__: Any) -> Any:
+        """The pod when its script has ended, or cannot begin; what other containers do does not matter."""
+        while True:
+            there = self.read_pod(pod)
+            is_over = there.status.phase in ("Succeeded", "Failed") or container_is_completed(there, BASE)
+            if is_over or detect_pod_terminate_early_issues(there):
+                return there
+            time.sleep(_LOOK_EVERY)
+
+    def await_xcom_sidecar_container_start(self, *_: Any, **__: Any) -> None:
+        """There is none: the script's own container hands on its result (`pods.supervise`)."""
+
+    def _log_message(self, message: str, *given: Any, **more: Any) -> None:
+        """What Airflow's own calls for each message of a container that it follows."""
+        lines = message.splitlines()
+        for line in lines:
+            if is_frame(line):
+                self._keep(line)
+        told = [line for line in lines if not is_frame(line)]
+        if any(told):
+            self.log_text("\n".join(told), *given, **more)
+
+    def log_text(self, text: str, *given: Any, **more: Any) -> None:
+        """What a container has written goes into the task's log."""
+        super()._log_message(text, *given, **more)
+
+    def hand_on(self, line: str) -> None:
+        """One line of the log of a script that the triggerer has waited for."""
+        self._log_message(line, BASE, container_name_log_prefix_enabled=False, log_formatter=None)
+
+    def lines_since(self, pod: Any, container: str, since: Any) -> list[str]:
+        """The lines of a container's log since the second of that time; None: all.
+
+        The triggerer leaves that second out (Airflow's `fetch_container_logs_before_current_sec`). Kubernetes counts in
+        whole seconds, so lines of the second before may come again; none is lost.
+        """
+        seconds: dict[str, Any] = {}
+        if since is not None:
+            moment = (datetime.fromisoformat(since) if isinstance(since, str) else since).replace(microsecond=0)
+            seconds = {"since_seconds": max(math.ceil((datetime.now(UTC) - moment).total_seconds()), 1)}
+        answer = self._client.read_namespaced_pod_log(
+            name=pod.metadata.name,
+            namespace=pod.metadata.namespace,
+            container=container,
+            _preload_content=False,
+            **seconds,
+        )
+        return list(answer.data.decode("utf-8", "replace").splitlines())
 
     def run_pod_async(self, pod: Any, **more: Any) -> Any:
         """Make a pod. Where its name is taken, an earlier call has made it and its answer was lost: that is the pod.

@@ -2,21 +2,41 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from dbt_af_k8s.airflow.interval import span_text
 from dbt_af_k8s.airflow.pods.life import RUNG_KEY, PodLife, airflow_arguments, mark_of_try
+from dbt_af_k8s.airflow.pods.objects import look, of_chain, one_line
 from dbt_af_k8s.airflow.scripts.run import ScriptCalendar, ScriptFailedError, ScriptRetryError
-from dbt_af_k8s.errors import ProjectError
+from dbt_af_k8s.errors import DbtAfK8sError, ProjectError
 from dbt_af_k8s.plan.scripts import PodPlan
 from dbt_af_k8s.pods.manifest import SCRIPT_VOLUME
+from dbt_af_k8s.pods.parts import BASE
+from dbt_af_k8s.pods.result import (
+    FIRST_LINES,
+    MOST_LINES,
+    ResultNotSentError,
+    message_lines,
+    read_frames,
+    result_in,
+)
 from dbt_af_k8s.pods.values import Payload, PodRun
+from dbt_af_k8s.pods.verdict import Verdict, has_ended_well
 from dbt_af_k8s.schedule.values import Interval
 
 __all__ = ["RUNG_KEY", "DbtPodOperator"]
+#: How often the log is asked for the result.
+_LOG_TRIES = 3
+
+
+class ResultLostError(DbtAfK8sError):
+    """What a script has left did not arrive whole."""
 
 
 class DbtPodOperator(PodLife, KubernetesPodOperator):
@@ -96,7 +116,52 @@ class DbtPodOperator(PodLife, KubernetesPodOperator):
     def trigger_reentry(self, context: Any, event: dict[str, Any]) -> Any:
         """Go on after the triggerer has waited."""
         with self.judged(context):
-            return super().trigger_reentry(context, event)
+            result = super().trigger_reentry(context, event)
+            if self.pod is None and self.do_xcom_push:
+                # Airflow's own is content with a pod that did well and is gone.
+                raise ResultLostError("the pod is gone, and the script's result with it")
+            return result
+
+    def extract_xcom(self, pod: Any, **_: Any) -> Any:
+        """The script's result, whole, or None where it left none. Raises where what it left has not arrived."""
+        if not self.pod_target.xcom:
+            return None
+        end, _events = look(self.pod_manager, self.pod_manager.read_pod(pod), with_events=False)
+        frames = read_frames((*message_lines(end), *self._framed))
+        has_arrived, result = result_in(frames)
+        why = "it is not in the pod's log"
+        for _try in range(_LOG_TRIES):
+            if has_arrived:
+                return result
+            lines = MOST_LINES if frames.most_lines else FIRST_LINES
+            try:
+                frames.read(self.pod_manager.end_of_log(pod, BASE, lines))
+            except (ApiException, HTTPError) as failure:
+                why = f"the pod's log cannot be read: {one_line(failure)[2]}"
+                continue
+            has_arrived, result = result_in(frames)
+            if not has_arrived and not has_ended_well(end) and not frames.most_lines:
+                # A script that failed need not say that it has no result.
+                return None
+        if has_arrived:
+            return result
+        raise ResultLostError(f"the script's result has not arrived: {why}")
+
+    def judge_result(self, failure: Exception) -> Verdict | None:
+        """A result that is none is the script's fault; one that was lost on its way may come next time."""
+        if self._end is None or has_ended_well(self._end):
+            lost = of_chain(failure, ResultLostError)
+            if lost is not None:
+                return Verdict(str(lost), is_retried=True)
+        if self._end is None or not has_ended_well(self._end):
+            return None
+        if of_chain(failure, JSONDecodeError) is not None:
+            return Verdict(f"its result is no JSON: {one_line(failure)[2]}", is_retried=False)
+        refused = of_chain(failure, ResultNotSentError)
+        if refused is not None:
+            fix = "write large results to a table or a bucket, and hand on their name"
+            return Verdict(f"its result cannot be handed on: {refused}; {fix}", is_retried=False)
+        return None
 
     def prepare(self, context: Any) -> None:
         """Fill in the pod of this run. Skips the task where its node does not run."""
