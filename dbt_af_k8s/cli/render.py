@@ -50,9 +50,8 @@ def render(
 ) -> None:
     """Print the pod of a node's script (with its ConfigMap) or of its dbt, or its job (with its volume claim), as sent.
 
-    To a pod Airflow adds labels with the run and the task, a suffix to the name and, where the result is read, its
-    sidecar. In a job, `RUN` stands for the id of the run; of Airflow's variables its template sees those that follow
-    from the interval.
+    To a pod Airflow adds labels with the run and the task, and a suffix to the name. In a job, `RUN` stands for the id
+    of the run; of Airflow's variables its template sees those that follow from the interval.
     """
     from dbt_af_k8s.plan.objects import objects_of, task_with_objects
     from dbt_af_k8s.pods.values import PodRun

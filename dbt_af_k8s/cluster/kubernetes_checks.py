@@ -17,7 +17,6 @@ AREA = "kubernetes"
 PURPOSES: tuple[tuple[str, tuple[Permission, ...]], ...] = (
     ("pods", tuple(Permission(verb, "", "pods") for verb in ("create", "get", "list", "patch", "delete"))),
     ("logs", (Permission("get", "", "pods", "log"),)),
-    ("XCom from pods", tuple(Permission(verb, "", "pods", "exec") for verb in ("get", "create"))),
     ("events", tuple(Permission(verb, "", "events") for verb in ("list", "watch"))),
     ("jobs", tuple(Permission(verb, "batch", "jobs") for verb in ("create", "get", "list", "patch", "delete"))),
     ("volumes", tuple(Permission(verb, "", "persistentvolumeclaims") for verb in ("create", "get", "delete"))),

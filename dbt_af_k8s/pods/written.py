@@ -159,7 +159,9 @@ class NodePodWritten(Section):
         Field(description="What becomes of the pod."),
     ] = "delete_pod"
     deferrable: Annotated[Flag, Field(description="Wait in the triggerer, without a slot of a worker.")] = False
-    xcom: Annotated[Flag, Field(description="Push what the script writes to /airflow/xcom/return.json.")] = True
+    xcom: Annotated[
+        Flag, Field(description="Push what the script writes to /airflow/xcom/return.json; its own container sends it.")
+    ] = True
     logs: Annotated[Flag, Field(description="Copy the script's output into the task's log.")] = True
     log_every: Annotated[
         Duration, Field(description="Seconds between two looks at the log of a deferred pod; 0: only at its end.")

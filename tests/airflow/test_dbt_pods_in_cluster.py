@@ -313,9 +313,7 @@ def test_a_kill_is_never_green_though_dbt_ends_well(make: Make, kubernetes: "Pla
 
 
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "followed"])
-@pytest.mark.parametrize(
-    "does", ["trap 'exit 0' TERM; while true; do sleep 0.1; done", "exit 3"], ids=["runs", "fails"]
-)
+@pytest.mark.parametrize("does", [GOES_ON, "exit 3"], ids=["runs", "fails"])
 def test_the_end_of_dbt_is_the_end(
     make: Make, stand_in: "Cluster", kubernetes: "Place", core: client.CoreV1Api, deferrable: bool, does: str
 ) -> None:
