@@ -1,156 +1,180 @@
-"""dbt's selection syntax over the manifest: `select` and `exclude` of the settings and of the command line.
+"""Which nodes a selection picks: the same as `dbt ls`, or an error that names the term.
 
-Source of the grammar: dbt's "node selection syntax". A list or blanks mean union, a comma means intersection, `+`
-before or after a name walks to parents or children (`2+orders` two steps), `@` takes children and all their
-parents. Methods: `fqn` (the default, by name), `tag`, `path`, `package`, `resource_type`, `source`, `group`,
-`config.<key>`, and ours: `domain`. Shell-style patterns work in every value.
+A list or blanks mean union, a comma means intersection, `+` before or after a value walks to parents or children
+(`2+orders` two steps), `@` takes children and all their parents. The walk goes over everything that dbt links: sources,
+tests, exposures, metrics and the like, too. Tests of what is selected are selected with it (dbt's `eager` indirect
+selection), unless a definition of selectors.yml says otherwise. Source: dbt's `graph/selector.py`, 1.11.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from dbt_af_k8s.errors import Issue, error, warning
-from dbt_af_k8s.graph.project import ProjectGraph
-from dbt_af_k8s.manifest.values import Manifest, Node, Source
-
-Entry = Node | Source
-Matches = Callable[[Entry, str], bool]
-
-_TERM = re.compile(
-    r"^(?P<at>@)?(?P<up>\d*\+)?(?:(?P<method>[a-z_]+(?:\.[A-Za-z0-9_.\-]+)?):)?(?P<value>.*?)(?P<down>\+\d*)?$"
+from dbt_af_k8s.errors import Issue, error, quoted, warning
+from dbt_af_k8s.graph.select_methods import SelectableProject, type_of
+from dbt_af_k8s.graph.select_spec import (
+    BadSelectionError,
+    Criterion,
+    IndirectSelection,
+    Operator,
+    Spec,
+    bad_selection,
+    read_definition,
+    read_term,
+    terms_of,
 )
+from dbt_af_k8s.manifest.values import Manifest, Source
+
+#: What dbt looks for behind a parent's unique_id when it links its graph.
+_LINKED_OTHERS = ("function", "metric", "semantic_model")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What a selection picked, and what is wrong with it."""
 
-    #: unique_ids of nodes, tests and sources.
+    #: unique_ids of nodes, tests, sources and all else that dbt can select.
     chosen: frozenset[str]
     issues: tuple[Issue, ...] = ()
 
 
-def select_nodes(
-    manifest: Manifest,
-    graph: ProjectGraph,
-    domain_of: Mapping[str, str],
-    definition: Sequence[str],
-    *,
-    key: str,
-) -> Selection:
-    """Evaluate a selection; `key` names the setting in the issues (`select`, `exclude`)."""
-    entries: dict[str, Entry] = {**manifest.nodes, **manifest.sources}
-    methods = _methods(domain_of)
-    chosen: set[str] = set()
-    issues: list[Issue] = []
-    for union in (term for line in definition for term in line.split()):
-        parts = []
-        for term in union.split(","):
-            found, problem = _evaluate(term, entries, graph, methods, key)
-            parts.append(found)
-            issues.extend(problem)
-        chosen |= set.intersection(*parts)
-        if not set.intersection(*parts) and not any(issue.is_error for issue in issues):
-            issues.append(
-                warning(
-                    "selection-matches-nothing",
-                    f"`{union}` matches no node of the project.",
-                    "Check the spelling; names, `tag:`, `path:`, `domain:` and the other methods match exactly.",
-                    key=key,
-                )
-            )
-    return Selection(frozenset(chosen), tuple(issues))
+class Selector:
+    """Evaluates selections over one manifest. Never changes after it is made."""
+
+    def __init__(self, manifest: Manifest, domain_of: Mapping[str, str]) -> None:
+        """`domain_of` has the domains of nodes and sources, for the method `domain`."""
+        self._project = SelectableProject.of(manifest, domain_of)
+        self._definitions = manifest.selectors
+        self._nodes = manifest.nodes
+        self._parents: dict[str, set[str]] = {key: set() for key in self._project.entries}
+        self._children: dict[str, set[str]] = {key: set() for key in self._project.entries}
+        self._dependencies: dict[str, frozenset[str]] = {}
+        for key, entry in self._project.entries.items():
+            parents = () if isinstance(entry, Source) else entry.parents
+            self._dependencies[key] = frozenset(parents)
+            for parent in parents:
+                if self._is_linked(parent):
+                    self._parents[key].add(parent)
+                    self._children[parent].add(key)
+
+    @property
+    def default(self) -> str | None:
+        """The selector of selectors.yml that stands for no selection at all, if one has `default: true`."""
+        return next((name for name, selector in self._definitions.items() if selector.get("default") is True), None)
+
+    def select(self, definition: Iterable[str], *, key: str) -> Selection:
+        """The union of a selection's terms; `key` names the setting in the issues.
+
+        A term that selects nothing is an error; under the key `exclude`, a warning.
+        """
+        chosen: set[str] = set()
+        issues: list[Issue] = []
+        for term in terms_of(definition):
+            try:
+                found = self._evaluate(read_term(term), ())
+            except BadSelectionError as bad:
+                issues.append(replace(bad.issue, key=key))
+                continue
+            chosen |= found
+            if not found:
+                issues.append(_matches_nothing(term, key))
+        return Selection(frozenset(chosen), tuple(issues))
+
+    def select_by_name(self, name: str, *, key: str) -> Selection:
+        """What a selector of selectors.yml selects."""
+        return self.select((f"selector:{name}",), key=key)
+
+    def _evaluate(self, spec: Spec, within: tuple[str, ...]) -> set[str]:
+        """What a spec selects, tests included. `within` are the named selectors that lead here."""
+        if isinstance(spec, Criterion):
+            return self._selected_by(spec, within)
+        parts = [self._evaluate(part, within) for part in spec.parts]
+        if not parts:
+            return set()
+        if spec.operator is Operator.UNION:
+            return set().union(*parts)
+        if spec.operator is Operator.INTERSECTION:
+            return parts[0].intersection(*parts[1:])
+        return parts[0].difference(*parts[1:])
+
+    def _selected_by(self, criterion: Criterion, within: tuple[str, ...]) -> set[str]:
+        named = criterion.method == "selector"
+        found = self._named(criterion, within) if named else self._project.search(criterion)
+        found &= self._project.entries.keys()
+        selected = found | self._neighbours(criterion, found)
+        # A named selector has its tests already, and may have excluded some.
+        return selected if named else selected | self._tests_of(selected, criterion.indirect_selection)
+
+    def _named(self, criterion: Criterion, within: tuple[str, ...]) -> set[str]:
+        names = [name for name in self._definitions if fnmatchcase(name, criterion.value)]
+        if not names:
+            raise _no_selector(criterion, tuple(self._definitions))
+        found: set[str] = set()
+        for name in names:
+            if name in within:
+                circle = " -> ".join((*within[within.index(name) :], name))
+                fix = "Take one of these references out of selectors.yml, then run `dbt parse` again."
+                raise bad_selection(criterion.text, f"selectors refer to each other in a circle: {circle}", fix)
+            definition = read_definition(self._definitions[name]["definition"], name)
+            found |= self._evaluate(definition, (*within, name))
+        return found
+
+    def _neighbours(self, criterion: Criterion, selected: set[str]) -> set[str]:
+        near: set[str] = set()
+        if criterion.childrens_parents:
+            below = selected | _walk(selected, self._children, None)
+            near |= below | _walk(below, self._parents, None)
+        if criterion.parents:
+            near |= _walk(selected, self._parents, criterion.parents_depth)
+        if criterion.children:
+            near |= _walk(selected, self._children, criterion.children_depth)
+        return near
+
+    def _tests_of(self, selected: set[str], indirect: IndirectSelection) -> set[str]:
+        if indirect is IndirectSelection.EMPTY:
+            return set()
+        near = {child for key in selected for child in self._children[key] if self._is_test(child)}
+        if indirect is IndirectSelection.EAGER:
+            return near
+        enough = selected
+        if indirect is IndirectSelection.BUILDABLE:
+            sources = {key for key, entry in self._project.entries.items() if isinstance(entry, Source)}
+            enough = selected | _walk(selected, self._parents, None) | sources
+        return {test for test in near if self._dependencies[test] <= enough}
+
+    def _is_test(self, unique_id: str) -> bool:
+        return type_of(self._project.entries[unique_id]) in ("test", "unit_test")
+
+    def _is_linked(self, parent: str) -> bool:
+        entry = self._project.entries.get(parent)
+        if entry is None:
+            return False
+        return parent in self._nodes or isinstance(entry, Source) or type_of(entry) in _LINKED_OTHERS
 
 
-def _evaluate(
-    term: str, entries: Mapping[str, Entry], graph: ProjectGraph, methods: Mapping[str, Matches], key: str
-) -> tuple[set[str], tuple[Issue, ...]]:
-    parsed = _TERM.match(term)
-    if parsed is None or not parsed["value"] or (parsed["at"] and parsed["up"]):
-        fix = "Write a name, or `method:value`, with `+` or `@` around it, for example `+orders` or `tag:nightly`."
-        return set(), (error("bad-selection", f"`{term}` is not a selection.", fix, key=key),)
-    method, _, argument = (parsed["method"] or "fqn").partition(".")
-    if method not in methods:
-        close = get_close_matches(method, sorted(methods), 1)
-        fix = f"Did you mean `{close[0]}:`?" if close else f"Known methods: {', '.join(sorted(methods))}."
-        return set(), (error("unknown-selection-method", f"`{method}:` in `{term}` is no method.", fix, key=key),)
-    matches, value = methods[method], f"{argument}={parsed['value']}" if method == "config" else parsed["value"]
-    found = {unique_id for unique_id, entry in entries.items() if matches(entry, value)}
-    return _widened(found, graph, parsed), ()
+def _walk(start: Iterable[str], neighbours: Mapping[str, set[str]], steps: int | None) -> set[str]:
+    """Everything within `steps` links of the start (None: no limit); the start itself only where a link leads there."""
+    seen: set[str] = set()
+    frontier = set(start)
+    while frontier and (steps is None or steps > 0):
+        frontier = {near for key in frontier for near in neighbours[key]} - seen
+        seen |= frontier
+        steps = None if steps is None else steps - 1
+    return seen
 
 
-def _widened(found: set[str], graph: ProjectGraph, term: re.Match[str]) -> set[str]:
-    wide = set(found)
-    if term["at"]:
-        below = graph.reachable(found, upstream=False, steps=None)
-        return wide | graph.reachable(below, upstream=True, steps=None)
-    if term["up"]:
-        wide |= graph.reachable(found, upstream=True, steps=_steps(term["up"]))
-    if term["down"]:
-        wide |= graph.reachable(found, upstream=False, steps=_steps(term["down"]))
-    return wide
+def _matches_nothing(term: str, key: str) -> Issue:
+    message = f"{quoted(term)} selects nothing in the project."
+    fix = "Check the spelling: `dbt ls --select` with the same text lists what it selects."
+    if key == "exclude":
+        return warning("selection-matches-nothing", message, fix, key=key)
+    return error("selection-matches-nothing", message, fix, key=key)
 
 
-def _steps(sign: str) -> int | None:
-    digits = sign.strip("+")
-    return int(digits) if digits else None
-
-
-def _methods(domain_of: Mapping[str, str]) -> Mapping[str, Matches]:
-    return {
-        "fqn": _by_name,
-        "tag": lambda entry, value: any(fnmatchcase(tag, value) for tag in entry.tags),
-        "path": lambda entry, value: _under(entry.file, value),
-        "file": lambda entry, value: fnmatchcase(entry.file.rsplit("/", 1)[-1], value),
-        "package": lambda entry, value: fnmatchcase(entry.package, value),
-        "resource_type": lambda entry, value: _resource_type(entry) == value,
-        "source": lambda entry, value: isinstance(entry, Source) and _source(entry, value),
-        "group": lambda entry, value: isinstance(entry, Node) and fnmatchcase(entry.group or "", value),
-        "config": _by_config,
-        "domain": lambda entry, value: fnmatchcase(domain_of.get(entry.unique_id, ""), value),
-    }
-
-
-def _resource_type(entry: Entry) -> str:
-    return entry.resource_type if isinstance(entry, Node) else "source"
-
-
-def _by_name(entry: Entry, value: str) -> bool:
-    if isinstance(entry, Source):
-        return False
-    if fnmatchcase(entry.name, value) or (entry.version and value in (f"{entry.name}.v{entry.version}",)):
-        return True
-    wanted = value.split(".")
-    return any(_prefix(fqn, wanted) for fqn in (entry.fqn, entry.fqn[1:]))
-
-
-def _prefix(fqn: Sequence[str], wanted: Sequence[str]) -> bool:
-    return len(fqn) >= len(wanted) and all(fnmatchcase(have, want) for have, want in zip(fqn, wanted, strict=False))
-
-
-def _under(file: str, value: str) -> bool:
-    """Whether the file is what the pattern names, or lies in a folder that it names; `*` stays within one folder."""
-    wanted = value.removeprefix("./").rstrip("/")
-    if "**" in wanted:
-        return fnmatchcase(file, wanted) or fnmatchcase(file, f"{wanted}/*")
-    return _prefix(file.split("/"), wanted.split("/"))
-
-
-def _source(entry: Source, value: str) -> bool:
-    wanted = value.split(".")
-    names = [entry.source_name, entry.name]
-    return _prefix(names, wanted) or _prefix([entry.package, *names], wanted)
-
-
-def _by_config(entry: Entry, value: str) -> bool:
-    path, _, wanted = value.partition("=")
-    found: object = {**entry.config, "meta": entry.meta}
-    if isinstance(entry, Node) and path == "materialized":
-        found = {"materialized": entry.materialized}
-    for step in path.split("."):
-        found = found.get(step) if isinstance(found, Mapping) else None
-    candidates = found if isinstance(found, list) else [found]
-    return any(str(item).lower() == wanted.lower() for item in candidates if item is not None)
+def _no_selector(criterion: Criterion, known: Sequence[str]) -> BadSelectionError:
+    close = get_close_matches(criterion.value, known, 1)
+    names = ", ".join(f"`{name}`" for name in known)
+    guess = f"Did you mean `{close[0]}`? " if close else ""
+    fix = f"{guess}It has: {names}." if known else "Add it to selectors.yml, then run `dbt parse` again."
+    return bad_selection(criterion.text, "the project's selectors.yml has no such selector", fix)

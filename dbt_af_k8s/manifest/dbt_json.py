@@ -55,6 +55,10 @@ class JsonNode(JsonEntry):
     depends_on: JsonDependsOn | None = None
     attached_node: str | None = None
     patch_path: str | None = None
+    #: Any type, as nothing but selections reads them.
+    access: Any = None
+    latest_version: Any = None
+    test_metadata: Any = None
     #: The text of the node's file. Kept of Python only: the SQL of a large project is half of its manifest.
     raw_code: Any = None
 
@@ -72,6 +76,7 @@ class JsonSource(JsonEntry):
     freshness: dict[str, Any] | None = None
     loaded_at_field: str | None = None
     loaded_at_query: str | None = None
+    patch_path: str | None = None
 
 
 class JsonExposure(JsonEntry):
@@ -88,6 +93,12 @@ class JsonOther(_Lenient):
     unique_id: Any = None
     resource_type: Any = None
     original_file_path: Any = None
+    name: Any = None
+    package_name: Any = None
+    fqn: Any = None
+    tags: Any = None
+    config: Any = None
+    depends_on: Any = None
 
 
 class JsonOwner(_Lenient):
@@ -122,6 +133,7 @@ class JsonManifest(_Lenient):
     semantic_models: dict[str, JsonOther] | None = None
     saved_queries: dict[str, JsonOther] | None = None
     functions: dict[str, JsonOther] | None = None
+    selectors: Any = None
     disabled: dict[str, list[JsonOther] | None] | None = None
 
 

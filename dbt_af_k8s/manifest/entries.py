@@ -45,6 +45,9 @@ def node_of(unique_id: str, entry: JsonNode) -> Node:
         attached_node=entry.attached_node,
         patch_path=_without_package(entry.patch_path),
         script=_text(entry.raw_code) or "",
+        access=_text(entry.access) or "protected",
+        latest_version=None if entry.latest_version is None else str(entry.latest_version),
+        test_name=_text(entry.test_metadata.get("name")) if isinstance(entry.test_metadata, dict) else None,
     )
 
 
@@ -68,6 +71,7 @@ def source_of(unique_id: str, entry: JsonSource) -> Source:
         loaded_at_field=entry.loaded_at_field or _text(config.get("loaded_at_field")),
         loaded_at_query=entry.loaded_at_query or _text(config.get("loaded_at_query")),
         relation_name=entry.relation_name,
+        patch_path=_without_package(entry.patch_path),
     )
 
 
@@ -86,6 +90,7 @@ def exposure_of(unique_id: str, entry: JsonExposure) -> Exposure:
         meta=_meta(entry.meta, config),
         config=config,
         parents=_parents(entry.depends_on),
+        fqn=tuple(entry.fqn or (package, name)),
     )
 
 
@@ -112,7 +117,29 @@ def others_of(read: JsonManifest, unplanned: Iterable[Other], *, taken: Set[str]
 
 
 def _other(key: str, entry: JsonOther, kind: str, *, disabled: bool) -> Other:
-    return Other(key, _text(entry.resource_type) or kind, posix(_text(entry.original_file_path)), disabled)
+    _, package, name = _identity(key, kind, _text(entry.package_name), _text(entry.name))
+    config = entry.config if isinstance(entry.config, dict) else {}
+    depends_on = entry.depends_on if isinstance(entry.depends_on, dict) else {}
+    return Other(
+        unique_id=key,
+        resource_type=_text(entry.resource_type) or kind,
+        file=posix(_text(entry.original_file_path)),
+        disabled=disabled or config.get("enabled") is False,
+        name=name,
+        package=package,
+        fqn=_texts(entry.fqn) or (package, name),
+        # Unit tests have their tags in the config alone.
+        tags=_texts(config.get("tags") if kind == "unit_test" else entry.tags),
+        group=_text(config.get("group")),
+        parents=_texts(depends_on.get("nodes")),
+    )
+
+
+def selectors_of(selectors: Any) -> dict[str, Mapping[str, Any]]:
+    """Dbt's selectors.yml as the manifest has it, by name; what is no selector is left out."""
+    if not isinstance(selectors, dict):
+        return {}
+    return {key: entry for key, entry in sorted(selectors.items()) if isinstance(entry, dict) and "definition" in entry}
 
 
 def group_owners_of(groups: Mapping[str, JsonGroup]) -> dict[str, str]:
@@ -201,6 +228,12 @@ def _without_package(patch_path: str | None) -> str | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(item for item in value if isinstance(item, str))
+    return (value,) if isinstance(value, str) else ()
 
 
 def _first_text(value: Any) -> str | None:

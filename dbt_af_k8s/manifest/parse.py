@@ -16,6 +16,7 @@ from dbt_af_k8s.manifest.entries import (
     others_of,
     own_macros_of,
     project_name_of,
+    selectors_of,
     source_of,
 )
 from dbt_af_k8s.manifest.parts import NodeReader, ReadManifest, read_parts
@@ -173,6 +174,7 @@ def _manifest(data: bytes, found: ReadManifest, version: int, issues: tuple[Issu
         others=others_of(read, unplanned, taken=nodes.keys() | sources.keys() | exposures.keys()),
         group_owners=group_owners_of(read.groups or {}),
         own_macros=None if read.macros is None else own_macros_of(read.macros),
+        selectors=selectors_of(read.selectors),
         issues=issues,
     )
 

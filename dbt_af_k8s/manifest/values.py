@@ -42,6 +42,12 @@ class Node:
     patch_path: str | None = None
     #: Python models: the text of the file (`raw_code`); empty for SQL.
     script: str = ""
+    #: Models: who may ref it (`private`, `protected`, `public`).
+    access: str = "protected"
+    #: The version, as text, that an unpinned ref of this versioned model means.
+    latest_version: str | None = None
+    #: Generic tests: the name of the test itself (`not_null`); None for singular tests.
+    test_name: str | None = None
 
     @property
     def is_runnable(self) -> bool:
@@ -93,6 +99,8 @@ class Source:
     loaded_at_field: str | None = None
     loaded_at_query: str | None = None
     relation_name: str | None = None
+    #: YAML of this project that patches a source of a package, or None.
+    patch_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,7 @@ class Exposure:
     meta: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[str, ...] = ()
+    fqn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,13 @@ class Other:
     file: str = ""
     #: Whether dbt has it switched off: it stands under `disabled`, or its own `config.enabled` is false.
     disabled: bool = False
+    #: The rest is for selections, which can start from such an entry or pass through it.
+    name: str = ""
+    package: str = ""
+    fqn: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,8 @@ class Manifest:
     #: Names of the macros of our own dbt package, sorted; empty where the project does not have the package, None where
     #: the manifest tells of no macro at all.
     own_macros: tuple[str, ...] | None = None
+    #: dbt's selectors.yml, rendered by dbt: name -> `{"definition": ..., "default": ...}`.
+    selectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Warnings of the reader, such as a schema version newer than those it knows.
     issues: tuple[Issue, ...] = ()
 

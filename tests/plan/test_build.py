@@ -211,7 +211,7 @@ def test_the_selection_leaves_out_and_edges_to_it_are_stated() -> None:
     assert left_out(plan) == {
         "model.shop.a": "outside the selection (`select`)",
         "test.shop.slow": "outside the selection (`exclude`)",
-        "test.shop.ta": "the node it is placed with, model.shop.a, is outside the selection",
+        "test.shop.ta": "outside the selection (`select`)",
     }
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from dbt_af_k8s.errors import FormError
-from dbt_af_k8s.graph.placement import place_tests
-from dbt_af_k8s.graph.select import select_nodes
 from dbt_af_k8s.plan.build import Build
+from dbt_af_k8s.plan.passes.leave_out import selector_of
 
 _MOST_NAMED = 5
 
@@ -16,16 +15,12 @@ def choose_nodes(
 ) -> frozenset[str]:
     """The unique_ids of `members`, the nodes of a domain's backfill DAG, that a selection asks for.
 
-    A test goes with the node that it is placed with, or is named itself; without `with_tests` none is chosen. Raises
-    `FormError` with every term that selects nothing there.
+    The selection is dbt's: tests come with any of their parents, or are named themselves; without `with_tests` none is
+    chosen. Raises `FormError` with every term that selects nothing there.
     """
     inside = frozenset(members)
-    placements = place_tests(built.inputs.manifest, built.decisions.graph)
-    tests = frozenset(key for key in inside if key in placements)
-    wanted = inside
-    if models:
-        wanted = _selected(built, domain, inside, models)
-        wanted |= {test for test in tests if placements[test].beside in wanted}
+    tests = frozenset(key for key in inside if key in built.decisions.placements)
+    wanted = _selected(built, domain, inside, models) if models else inside
     chosen = wanted if with_tests else wanted - tests
     if not chosen:
         raise FormError(["models selects tests only: switch `with_tests` on, or name models."])
@@ -33,12 +28,14 @@ def choose_nodes(
 
 
 def _selected(built: Build, domain: str, inside: frozenset[str], models: tuple[str, ...]) -> frozenset[str]:
+    selector = selector_of(built.inputs.manifest, built.decisions)
     domain_of = _domains(built)
     problems: list[str] = []
     found: frozenset[str] = frozenset()
     for term in models:
-        selection = select_nodes(built.inputs.manifest, built.decisions.graph, domain_of, [term], key="models")
-        errors = [f"models: {issue.message} {issue.fix}" for issue in selection.issues if issue.is_error]
+        selection = selector.select([term], key="models")
+        bad = [issue for issue in selection.issues if issue.code != "selection-matches-nothing"]
+        errors = [f"models: {issue.message} {issue.fix}" for issue in bad if issue.is_error]
         if not errors and not selection.chosen & inside:
             errors = [_nothing(built, domain, inside, term, selection.chosen, domain_of)]
         problems += errors

@@ -29,7 +29,7 @@ def chosen(*models: str, with_tests: bool = False) -> list[str]:
     [
         ((), False, ["orders", "rates", "report"]),
         ((), True, ["of_both", "of_orders", "orders", "rates", "report"]),
-        (("orders",), True, ["of_orders", "orders"]),
+        (("orders",), True, ["of_both", "of_orders", "orders"]),
         (("report",), True, ["of_both", "report"]),
         (("+report",), False, ["orders", "rates", "report"]),
         (("visits+",), False, ["orders", "report"]),
@@ -49,7 +49,7 @@ def test_every_term_that_selects_nothing_is_told() -> None:
         "models: `visits` selects nothing in domain `sales`, only nodes of `web`.",
         "models: `reprot` selects nothing in domain `sales`; did you mean `report`?",
         (
-            "models: `+` is not a selection. Write a name, or `method:value`, with `+` or `@` around it, for example "
+            "models: '+' is not a selection. Write a name, or `method:value`, with `+` or `@` around it, for example "
             "`+orders` or `tag:nightly`."
         ),
         "models: `tag:none` selects nothing in domain `sales`.",
