@@ -19,6 +19,7 @@ from dbt_af_k8s.dbt import driver
 from dbt_af_k8s.dbt.command import argv_here, dbt_words, operation_words
 from dbt_af_k8s.dbt.logs import read_line
 from dbt_af_k8s.dbt.maintenance import maintenance_result
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.slices.make import make_slices
 from dbt_af_k8s.dbt.slices.start import refusal_in, start_from_slice
 from dbt_af_k8s.dbt.slices.values import NoSlice, SliceSummary
@@ -85,7 +86,7 @@ class Sliced:
                 for node in nodes
             ),
             target=target or self.target,
-            microbatch=is_microbatch(nodes[0]),
+            microbatch=Microbatch() if is_microbatch(nodes[0]) else None,
         )
 
 

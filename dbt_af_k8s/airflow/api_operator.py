@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dbt_af_k8s.airflow.dbt_operator import DbtOperator
+from dbt_af_k8s.airflow.dbt_operator import DbtOperator, batches_of
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 
 
@@ -32,7 +33,7 @@ class DbtApiOperator(DbtOperator):
         nodes: str | Sequence[str],
         verb: str = "run",
         target: str | None = None,
-        microbatch: bool = False,
+        microbatch: bool | Microbatch = False,
         conn_id: str = DbtApiOptions().conn_id,
         server_project: str | None = None,
         poke: int = DbtApiOptions().poke,
@@ -45,7 +46,7 @@ class DbtApiOperator(DbtOperator):
         selected = tuple(node_by_id(unique_id) for unique_id in unique_ids)
         super().__init__(
             task_id=task_id,
-            invocation=DbtInvocation(verb=verb, nodes=selected, target=target, microbatch=microbatch),
+            invocation=DbtInvocation(verb=verb, nodes=selected, target=target, microbatch=batches_of(microbatch)),
             # Nothing of the project is read here.
             project=DbtProject(Path()),
             runner=DbtApiOptions(conn_id, server_project, poke, request_timeout, patience, deferrable),

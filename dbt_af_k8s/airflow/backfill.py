@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, DagRunTriggerException
+from airflow.sdk.exceptions import AirflowFailException, DagRunTriggerException
 
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator
 from dbt_af_k8s.airflow.interval import span_text
 from dbt_af_k8s.airflow.scripts.run import chosen_in
+from dbt_af_k8s.airflow.skips import skip_not_due
 from dbt_af_k8s.dbt.run_options import term_problems
 from dbt_af_k8s.errors import DbtAfK8sError, FormError, ProjectError, UsageError
 from dbt_af_k8s.plan.backfill.form import BackfillForm, next_form, read_backfill_form, this_chain
@@ -141,7 +142,7 @@ class BackfillNodeOperator(DbtOperator):
         wanted = chosen["nodes"]
         nodes = tuple(node for node in self.invocation.nodes if wanted is None or node.unique_id in wanted)
         if not nodes:
-            raise AirflowSkipException("Skipped: the form of this backfill does not select it.")
+            skip_not_due(context, "the form of this backfill does not select it.")
         return self.build(
             context,
             interval,

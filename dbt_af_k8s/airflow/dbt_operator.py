@@ -11,11 +11,13 @@ from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dbt_af_k8s.airflow.integrations.artifacts import ArtifactSender
-from dbt_af_k8s.airflow.interval import interval_of_run, skip_outside, span_text
+from dbt_af_k8s.airflow.interval import interval_of_run, names_its_interval, skip_outside, span_text
+from dbt_af_k8s.airflow.skips import skip_not_due
 from dbt_af_k8s.airflow.task_result import task_result
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
 from dbt_af_k8s.dbt.here import Here
 from dbt_af_k8s.dbt.logs import LogLine
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.place import Place, PlaceError, PlaceRefusesError
 from dbt_af_k8s.dbt.results import Verdict
 from dbt_af_k8s.dbt.run import DbtRun
@@ -44,6 +46,9 @@ class DbtOperator(BaseOperator):
     whose interval lies wholly before `enable_from` or from `disable_from` on is skipped; tasks downstream that use
     the trigger rule `none_failed` go on. `runner` (an API) or `pod` say where dbt runs, if not on the worker. `base`
     goes to Airflow's `BaseOperator`.
+
+    The batches of a microbatch model begin `lookback` batches before the interval and never before `begin`, unless a
+    person or a backfill has named the interval.
 
     Every try has a target folder of its own, so tasks in parallel never write to the same file. The task returns
     `status`, `rows`, `seconds`, `message`, and `nodes` for tests. It raises `DbtFailedError` where a retry is of no
@@ -100,7 +105,7 @@ class DbtOperator(BaseOperator):
         profiles_dir: str | Path | None = None,
         executable: str | None = None,
         env: Mapping[str, str] | None = None,
-        microbatch: bool = False,
+        microbatch: bool | Microbatch = False,
         **base: Any,
     ) -> Self:
         """The operator for a hand-written DAG.
@@ -117,7 +122,7 @@ class DbtOperator(BaseOperator):
             verb=verb or cls.usual_verb,
             nodes=tuple(node_by_id(unique_id) for unique_id in unique_ids),
             target=target,
-            microbatch=microbatch,
+            microbatch=batches_of(microbatch),
             executable=executable,
             env=env_pairs(env),
         )
@@ -132,7 +137,24 @@ class DbtOperator(BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Run dbt and judge it."""
-        return self.build(context, self.interval_or_fail(context), self.invocation, variables=self.variables)
+        interval = self.interval_or_fail(context)
+        batches_from = self._batches_from(context, interval)
+        return self.build(context, interval, self.invocation, variables=self.variables, batches_from=batches_from)
+
+    def _batches_from(self, context: Any, interval: Interval) -> datetime | None:
+        """Where the batches of a microbatch model begin; None: where the interval does.
+
+        An interval that a person or a backfill names is taken as it is, as dbt takes explicit event times.
+        """
+        batches = self.invocation.microbatch
+        if batches is None or names_its_interval(context):
+            return None
+        start = batches.start_of(interval.start)
+        if start >= interval.end:
+            skip_not_due(
+                context, f"the interval ends at {interval.end.isoformat()}, before `begin` {start.isoformat()}."
+            )
+        return start
 
     def build(
         self,
@@ -142,8 +164,11 @@ class DbtOperator(BaseOperator):
         *,
         variables: Mapping[str, Any] | None = None,
         full_refresh: bool = False,
+        batches_from: datetime | None = None,
     ) -> dict[str, Any]:
         """Run dbt for an interval, and tell what came of it as the task's result."""
+        if batches_from is not None and batches_from != interval.start:
+            self.log.info("The batches begin at %s: `lookback` and `begin` of the model", batches_from.isoformat())
         found = self.start_dbt(
             context,
             interval,
@@ -154,6 +179,7 @@ class DbtOperator(BaseOperator):
                 on_line=self.tell,
                 variables=variables,
                 full_refresh=full_refresh,
+                batches_from=batches_from,
             ),
         )
         return self.result_of(found, with_nodes=invocation.verb == "test")
@@ -162,7 +188,7 @@ class DbtOperator(BaseOperator):
         self, context: Any, interval: Interval, invocation: DbtInvocation, work: Callable[[DbtRun], Answer]
     ) -> Answer:
         """Give `work` a dbt run to start, one that ends when this task is killed."""
-        skip_outside(interval, self.enable_from, self.disable_from)
+        skip_outside(context, interval, self.enable_from, self.disable_from)
         self.log.info("%s, %s", command_text(invocation), span_text(interval))
         if interval.start == interval.end:
             self.log.warning("The data interval is empty: give the DAG a CronDataIntervalTimetable, not a cron.")
@@ -255,6 +281,11 @@ def project_at(project_dir: str | Path, profiles_dir: str | Path | None) -> DbtP
     """The project of a hand-written task; relative paths are relative to the working folder."""
     profiles = None if profiles_dir is None else Path(profiles_dir).absolute()
     return DbtProject(project_dir=Path(project_dir).absolute(), profiles_dir=profiles)
+
+
+def batches_of(microbatch: bool | Microbatch) -> Microbatch | None:
+    """The batches of a hand-written task: as given, or of a size that only dbt knows."""
+    return (Microbatch() if microbatch else None) if isinstance(microbatch, bool) else microbatch
 
 
 def env_pairs(env: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

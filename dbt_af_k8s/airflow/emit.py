@@ -12,8 +12,10 @@ from dbt_af_k8s.airflow.by_name import made_in_python
 from dbt_af_k8s.airflow.form import form_of
 from dbt_af_k8s.airflow.integrations.callbacks import Hooks
 from dbt_af_k8s.airflow.operators import make_operator
+from dbt_af_k8s.airflow.waits.pass_on import pass_on_not_built
 from dbt_af_k8s.dbt.values import DbtProject
 from dbt_af_k8s.k8s.names import POD_OVERRIDE
+from dbt_af_k8s.plan.first_runs import tasks_after_waits
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan
 
@@ -40,10 +42,10 @@ def emit_dag(plan: DagPlan, project: DbtProject, request: PlanRequest | None = N
         for task in plan.tasks:
             if task.group is not None and task.group not in groups:
                 groups[task.group] = TaskGroup(task.group, prefix_group_id=False, dag=dag)
-        tasks = {
-            task.task_id: make_operator(task, plan, project, asked, _airflow_settings(task, dag, groups, hooks))
-            for task in plan.tasks
-        }
+        settings = {task.task_id: _airflow_settings(task, dag, groups, hooks) for task in plan.tasks}
+        for task_id in sorted(tasks_after_waits(plan)):
+            settings[task_id]["pre_execute"] = pass_on_not_built(plan, task_id)
+        tasks = {task.task_id: make_operator(task, plan, project, asked, settings[task.task_id]) for task in plan.tasks}
         for task in plan.tasks:
             _connect(tasks, task)
         # Last, since every task copies the params that its DAG has by then, and Airflow stores each copy. At run

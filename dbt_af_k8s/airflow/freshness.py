@@ -187,7 +187,7 @@ class DbtFreshnessSensor(BaseSensorOperator):
             interval = self._interval(context)
         except UsageError as error:
             raise DbtFailedError(str(error)) from None
-        skip_outside(interval, self.enable_from, self.disable_from)
+        skip_outside(context, interval, self.enable_from, self.disable_from)
         try:
             self._run = self._new_run(context)
             found = self._run.look(

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowSkipException
-
+from dbt_af_k8s.airflow.skips import skip_not_due
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.intervals import interval_from_form, interval_of_manual_run
 from dbt_af_k8s.schedule.values import Interval
@@ -40,17 +39,25 @@ def interval_of_run(context: Mapping[str, Any], *, cron: str | None, timezone: s
     return interval_of_manual_run(calendar, logical_date=logical_date, run_after=_utc(run.run_after), timezone=timezone)
 
 
-def skip_outside(interval: Interval, enable_from: datetime | None, disable_from: datetime | None) -> None:
+def names_its_interval(context: Mapping[str, Any]) -> bool:
+    """Whether a person, in the form, or a backfill of Airflow's has named the interval of this run."""
+    form = context.get("params") or {}
+    return context["dag_run"].run_type == "backfill" or any(form.get(name) for name in (START_FIELD, END_FIELD))
+
+
+def skip_outside(
+    context: Mapping[str, Any], interval: Interval, enable_from: datetime | None, disable_from: datetime | None
+) -> None:
     """Skip the task where the interval lies wholly outside the window in which its node is enabled."""
     if enable_from is not None and interval.end <= enable_from:
-        raise AirflowSkipException(
-            f"Skipped: the interval ends at {interval.end.isoformat()}, before enable_from_dttm "
-            f"{enable_from.isoformat()}."
+        skip_not_due(
+            context,
+            f"the interval ends at {interval.end.isoformat()}, before enable_from_dttm {enable_from.isoformat()}.",
         )
     if disable_from is not None and interval.start >= disable_from:
-        raise AirflowSkipException(
-            f"Skipped: the interval begins at {interval.start.isoformat()}, after disable_from_dttm "
-            f"{disable_from.isoformat()}."
+        skip_not_due(
+            context,
+            f"the interval begins at {interval.start.isoformat()}, after disable_from_dttm {disable_from.isoformat()}.",
         )
 
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowSkipException
-
 from dbt_af_k8s.airflow.dbt_operator import DbtOperator, env_pairs, project_at
+from dbt_af_k8s.airflow.skips import skip_not_due
 from dbt_af_k8s.dbt.seed_file import seed_checksum
 from dbt_af_k8s.dbt.values import DbtInvocation, node_by_id
 from dbt_af_k8s.errors import UsageError
@@ -63,9 +62,10 @@ class DbtSeedOnChangeOperator(DbtOperator):
             self.log.info("This is try %d: the seed is loaded, changed or not.", ti.try_number)
         elif (last := last_load(ti.xcom_pull(task_ids=ti.task_id, key=LOADED, include_prior_dates=True))) is not None:
             if {name: last.get(name) for name in loaded} == loaded:
-                raise AirflowSkipException(
-                    f"Skipped: {seed.unique_id} has not changed since it was loaded at {last['at']}. Clear this task "
-                    "to load it all the same."
+                skip_not_due(
+                    context,
+                    f"{seed.unique_id} has not changed since it was loaded at {last['at']}. Clear this task to load it "
+                    "all the same.",
                 )
             self.log.info("%s has changed since it was loaded at %s.", seed.unique_id, last["at"])
         result = super().execute(context)

@@ -1,5 +1,6 @@
 """`dbt-af-k8s check`: everything that is wrong with the project, at once."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,10 +44,17 @@ def check(
             _write(None, reason.issues)
             raise typer.Exit(2) from reason
         raise
+    from dbt_af_k8s.plan.first_runs import cold_start_issues
     from dbt_af_k8s.plan.values import REPEATING_KINDS
 
     plan = built.plan
-    issues = (*plan.issues, *_stale(where, built), *_job_templates(where, built))
+    now = datetime.now(UTC)
+    issues = (
+        *plan.issues,
+        *_stale(where, built),
+        *_job_templates(where, built),
+        *cold_start_issues(plan.dags, now),
+    )
     if output_format is Format.JSON:
         _write(plan.project, issues)
     elif issues:

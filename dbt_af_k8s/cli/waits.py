@@ -74,7 +74,8 @@ def runs_of(wait: "WaitsFor", interval: "Interval") -> tuple["Interval", ...]:
     from dbt_af_k8s.schedule.calendar import Calendar
     from dbt_af_k8s.schedule.waits import runs_waited_for
 
-    return runs_waited_for(Calendar(wait.cron, wait.timezone), wait.policy, interval, wait.start_date)
+    calendar = Calendar(wait.cron, wait.timezone)
+    return runs_waited_for(calendar, wait.policy, interval, wait.start_date, wait.first_runs)
 
 
 def _to_dict(task: "TaskPlan", wait: "WaitsFor", runs: tuple["Interval", ...]) -> dict[str, Any]:
@@ -95,14 +96,16 @@ def _show(
         return
     found = table("Task", "Waits for", "Policy", "Runs")
     for task, wait, intervals in runs:
-        found.add_row(safe(task.task_id), safe(f"{wait.dag_id}.{wait.task_id}"), wait.policy, _told(intervals))
+        shown_runs = _told(intervals, wait.first_runs)
+        found.add_row(safe(task.task_id), safe(f"{wait.dag_id}.{wait.task_id}"), wait.policy, shown_runs)
     screen.print(found)
 
 
-def _told(runs: tuple["Interval", ...]) -> str:
+def _told(runs: tuple["Interval", ...], first_runs: str) -> str:
     """The runs in few lines: the first and the last one where there are many."""
     if not runs:
-        return "[soft]none: such a run would begin before the start date[/]"
+        then = "" if first_runs == "run" else ", so this one is skipped unless another has built the node"
+        return f"[soft]none: such a run would begin before the start date{then}[/]"
     if len(runs) <= 3:
         return "\n".join(shown(run) for run in runs)
     return f"{counted(len(runs), 'run')}\nfirst  {shown(runs[0])}\nlast   {shown(runs[-1])}"

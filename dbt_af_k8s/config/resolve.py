@@ -70,6 +70,7 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
             poke=config.waits.poke,
             longest_poke=max(config.waits.poke, config.waits.longest_poke),
             deferrable=config.waits.deferrable,
+            first_runs=config.waits.first_runs,
         ),
         granularity=_granularity(config, file, issues),
         fused=FusedSettings(config.fused.most_nodes, config.fused.most_time, config.fused.cheap, config.fused.measured),

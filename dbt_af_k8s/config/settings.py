@@ -60,6 +60,8 @@ class WaitSettings:
     poke: int = 60
     longest_poke: int = 300
     deferrable: bool = True
+    #: Runs before the upstream DAG's first one: `skip`, `wait` or `run`.
+    first_runs: str = "skip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,14 @@ class WaitsConfig(Section):
             "has lasted. With the value of `poke` it stays the same."
         ),
     ] = 300
+    first_runs: Annotated[
+        Literal["skip", "wait", "run"],
+        Field(
+            description="What a run does for which no run of the upstream DAG can exist yet, because they all begin "
+            "before its start date, while no other run has built the node: be skipped (`skip`), wait for the first "
+            "run (`wait`), or run all the same (`run`)."
+        ),
+    ] = "skip"
     deferrable: Annotated[
         Flag, Field(description="Wait in the triggerer, which takes no worker slot. Needs a running triggerer.")
     ] = True

@@ -50,12 +50,14 @@ def dbt_words(
     variables: Mapping[str, Any] | None = None,
     full_refresh: bool = False,
     done: Sequence[DbtSelection] = (),
+    batches_from: datetime | None = None,
 ) -> tuple[str, ...]:
     """What dbt is told to do with the nodes of one task and nothing else, wherever it runs.
 
     `start` and `end` are the data interval, aware; they go over the project's `variables` (JSON values) of the same
     names. `full_refresh` counts for `run`, `seed` and `build`; other verbs do not know it. Nodes that are `done` do not
-    run. They are named all the same, so that a place which starts from slices knows of what leads through them.
+    run. They are named all the same, so that a place which starts from slices knows of what leads through them. The
+    batches of a microbatch model begin at `batches_from`; None: at `start`.
 
     Raises `UsageError` where a var holds Jinja: dbt would run it.
     """
@@ -69,8 +71,8 @@ def dbt_words(
         flags += ["--indirect-selection", "empty"]
     if full_refresh and invocation.verb in _REBUILDING:
         flags += ["--full-refresh"]
-    if invocation.microbatch:
-        flags += ["--event-time-start", event_time(start), "--event-time-end", event_time(end)]
+    if invocation.microbatch is not None:
+        flags += ["--event-time-start", event_time(batches_from or start), "--event-time-end", event_time(end)]
     return (*_WORDS.get(invocation.verb, (invocation.verb,)), *flags)
 
 

@@ -49,10 +49,18 @@ class DbtRun:
         on_line: OnLine,
         variables: Mapping[str, Any] | None = None,
         full_refresh: bool = False,
+        batches_from: datetime | None = None,
         timeout: float | None = None,
     ) -> Verdict:
-        """Run the nodes of the invocation and nothing else."""
-        words = dbt_words(self._invocation, start=start, end=end, variables=variables, full_refresh=full_refresh)
+        """Run the nodes of the invocation and nothing else; the batches of a microbatch model from `batches_from`."""
+        words = dbt_words(
+            self._invocation,
+            start=start,
+            end=end,
+            variables=variables,
+            full_refresh=full_refresh,
+            batches_from=batches_from,
+        )
         found = self._outcome(words, on_line, timeout, may_slice=True)
         expected = tuple(node.unique_id for node in self._invocation.nodes)
         return verdict(expected, found.results, found.end, found.log)

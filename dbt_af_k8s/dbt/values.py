@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.errors import UsageError
 
 
@@ -47,8 +48,8 @@ class DbtInvocation:
     nodes: tuple[DbtSelection, ...]
     #: Name of the dbt target, or None for the profile's default.
     target: str | None = None
-    #: Whether the node is a microbatch model, which takes dbt's own event-time flags.
-    microbatch: bool = False
+    #: The batches of a microbatch model, which takes dbt's own event-time flags; None for every other node.
+    microbatch: Microbatch | None = None
     #: The dbt program: a name on the PATH or a path. None: the one of the environment that runs the task.
     executable: str | None = None
     #: Environment variables of the dbt process besides the worker's own, as pairs sorted by name.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dbt_af_k8s.errors import Issue, folded
 from dbt_af_k8s.names import IdBook
+from dbt_af_k8s.plan.first_runs import first_run_deadlocks
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.backfill import lay_out_backfills
 from dbt_af_k8s.plan.passes.catchup_checks import stalled_catchups
@@ -85,6 +86,7 @@ def build(inputs: PlanInputs) -> Build:
         }
         dags = make_dags(inputs, decisions, layout, extra, upkeep, refreshes, connector, broken)
     issues += stalled_catchups(inputs, dags)
+    issues += first_run_deadlocks(dags, inputs.settings_file)
     # What shares a task shares its pod, too; the tasks that make and delete a cluster stand around the fused ones.
     dags = fuse(inputs, layout, pods.filled(dags))
     if inputs.settings.dags.task_ids == "dbt_af":

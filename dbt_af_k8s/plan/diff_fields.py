@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dbt_af_k8s.names import short_hash
 from dbt_af_k8s.plan.codec.scripts import script_to_dict
-from dbt_af_k8s.plan.codec.task import task_to_dict
+from dbt_af_k8s.plan.codec.task import microbatch_to_dict, task_to_dict
 from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.plan.values import DagPlan, TaskPlan, WaitsFor
 
@@ -23,7 +23,8 @@ def schedule_text(dag: DagPlan) -> str:
 
 def wait_text(waits: WaitsFor) -> str:
     """A wait for a person: `sales__hourly.orders (last)`."""
-    return f"{waits.dag_id}.{waits.task_id} ({waits.policy})"
+    first_runs = "" if waits.first_runs == "skip" else f", first runs: {waits.first_runs}"
+    return f"{waits.dag_id}.{waits.task_id} ({waits.policy}{first_runs})"
 
 
 def dag_fields(dag: DagPlan) -> dict[str, str | None]:
@@ -50,7 +51,7 @@ def task_fields(task: TaskPlan) -> dict[str, str | None]:
     if task.dbt:
         fields |= {
             "dbt.verb": task.dbt.verb,
-            "dbt.microbatch": _text(task.dbt.microbatch),
+            "dbt.microbatch": _text(microbatch_to_dict(task.dbt.microbatch)) if task.dbt.microbatch else None,
             "dbt.executable": task.dbt.executable,
             "dbt.env": _text([f"{name}={value}" for name, value in task.dbt.env]),
         }

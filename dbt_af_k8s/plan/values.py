@@ -4,7 +4,7 @@ The plan holds no secret, no SQL (but the scripts that travel into pods) and no 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -70,6 +70,15 @@ class WaitsFor:
     timezone: str
     start_date: datetime
     catchup: bool
+    #: Where `task_id` only closes others: those, whose skips it does not show. Sorted; else empty.
+    work: tuple[str, ...] = ()
+    #: What a run does for which no upstream run can exist yet: `skip`, `wait` for the first one, or `run` all the same.
+    first_runs: str = "skip"
+
+    def renamed(self, ids: Mapping["TaskRef", str]) -> "WaitsFor":
+        """The same wait under new task ids; an id that is not in `ids` stays."""
+        task_id, *work = (ids.get(TaskRef(self.dag_id, old), old) for old in (self.task_id, *self.work))
+        return replace(self, task_id=task_id, work=tuple(sorted({*work} - {task_id})))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,27 @@ from dbt_af_k8s.schedule.values import Interval
 WAIT_POLICIES = ("last", "all")
 
 
-def runs_waited_for(upstream: Calendar, policy: str, interval: Interval, start_date: datetime) -> tuple[Interval, ...]:
+#: What a run does for which no upstream run can exist yet (`waits.first_runs`): be skipped, wait for the upstream DAG's
+#: first run, or run all the same.
+FIRST_RUNS = ("skip", "wait", "run")
+
+
+def runs_waited_for(
+    upstream: Calendar, policy: str, interval: Interval, start_date: datetime, first_runs: str = "skip"
+) -> tuple[Interval, ...]:
     """The runs of a DAG that a run with this interval waits for, by their data intervals, in order.
 
     `last`: the latest run that ends at or before the interval's end. `all`: every run that ends after its start and
     at or before its end; where there is none, as `last`. Runs that begin before the upstream DAG's `start_date` never
-    exist and are left out, so the answer may be empty. An unknown policy is a `ValueError`.
+    exist and are left out. Where none is left, the answer is empty, or, with `first_runs` `wait`, the upstream DAG's
+    first run, which ends later than the interval. An unknown policy is a `ValueError`.
     """
     if policy not in WAIT_POLICIES:
         raise ValueError(f"unknown wait policy {policy!r}: one of {', '.join(WAIT_POLICIES)}")
     runs = upstream.intervals_ending_in(interval.start, interval.end) if policy == "all" else ()
     if not runs:
         runs = (upstream.interval_ending_at_or_before(interval.end),)
-    return tuple(run for run in runs if run.start >= start_date)
+    runs = tuple(run for run in runs if run.start >= start_date)
+    if not runs and first_runs == "wait":
+        return (upstream.interval_starting_at_or_after(start_date),)
+    return runs

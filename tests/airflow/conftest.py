@@ -1,15 +1,17 @@
 """Fakes at Airflow's own boundary: what the task supervisor answers to a worker or a trigger."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dag_test_lab import DagTestLab
+
+from dbt_af_k8s.airflow.skip_marks import SKIP_KEY, SkipMark, read_skip_mark, skip_mark
 
 if TYPE_CHECKING:
     from cluster_server.place import Place
@@ -39,6 +41,10 @@ class FakeUpstream:
     is_known: bool = True
     #: So many of the next questions get no answer.
     faults: int = 0
+    #: Marks of skipped tasks, by run id and task id.
+    marks: dict[tuple[str, str], Any] = field(default_factory=dict)
+    #: How many task instances ever succeeded.
+    successes: int = 0
 
     def put(
         self,
@@ -48,24 +54,51 @@ class FakeUpstream:
         state: str = "running",
         kind: str = "scheduled",
         has_task: bool = True,
+        skip: str | None = None,
+        others: Mapping[str, str | None] = MappingProxyType({}),
     ) -> FakeRun:
-        """Make a run, or make it anew with another state."""
+        """Make a run, or make it anew with another state. `skip` is the mark of a skipped task: what kind it is."""
         stamp = (start or datetime(2026, 7, 1, tzinfo=UTC)) + timedelta(hours=1)
         run_id = f"{kind}__{stamp.isoformat()}"
         tasks = {self.task_id: task_state} if has_task else {}
-        self.runs[run_id] = FakeRun(run_id, start, state, tasks)
+        self.runs[run_id] = FakeRun(run_id, start, state, {**tasks, **others})
+        if skip is not None:
+            self.mark(run_id, self.task_id, skip)
         return self.runs[run_id]
 
-    def task_states(self, dag_id: str, task_id: str, *, dates: Any = (), run_ids: Any = ()) -> dict[str, Any]:
+    def mark(self, run_id: str, task_id: str, kind: str) -> None:
+        """Leave the mark of a task that skipped itself."""
+        self.marks[run_id, task_id] = skip_mark(kind, "as told")[1]
+
+    def task_states(self, dag_id: str, task_ids: Any, *, dates: Any = (), run_ids: Any = ()) -> dict[str, Any]:
         """As `UpstreamApi`."""
         self._asked("states")
-        found = self._found(dag_id, dates, run_ids)
-        return {run.run_id: (run.tasks[task_id],) for run in found if task_id in run.tasks}
+        found = {
+            run.run_id: {task_id: run.tasks[task_id] for task_id in task_ids if task_id in run.tasks}
+            for run in self._found(dag_id, dates, run_ids)
+        }
+        return {run_id: tasks for run_id, tasks in found.items() if tasks}
+
+    def skip_of(self, dag_id: str, run_id: str, task_id: str) -> SkipMark | None:
+        """As `UpstreamApi`."""
+        self._asked("mark")
+        assert dag_id == self.dag_id
+        return read_skip_mark(self.marks.get((run_id, task_id)))
 
     def count_runs(self, dag_id: str, *, dates: Any = (), run_ids: Any = (), states: Any = ()) -> int:
         """As `UpstreamApi`."""
         self._asked("count")
         return len([run for run in self._found(dag_id, dates, run_ids) if not states or run.state in states])
+
+    def _task_count(self, msg: Any) -> Any:
+        from airflow.sdk.execution_time.comms import TICount
+
+        self._asked("count")
+        if msg.states == ["success"]:
+            assert not msg.run_ids
+            return TICount(count=self.successes)
+        (run_id,) = msg.run_ids
+        return TICount(count=sum(state in msg.states for state in self.runs[run_id].tasks.values()))
 
     def _found(self, dag_id: str, dates: Any, run_ids: Any) -> list[FakeRun]:
         assert dates or run_ids, "a question about every run there is"
@@ -94,14 +127,23 @@ class FakeUpstream:
             GetDag,
             GetDRCount,
             GetTaskStates,
+            GetTICount,
+            GetXCom,
             TaskStatesResult,
+            XComResult,
         )
 
         if isinstance(msg, GetTaskStates):
-            (task_id,) = msg.task_ids or ["?"]
+            assert msg.task_ids
             assert not (msg.logical_dates and msg.run_ids)
-            found = self.task_states(msg.dag_id, task_id, dates=msg.logical_dates or (), run_ids=msg.run_ids or ())
-            return TaskStatesResult(task_states={run: {task_id: states[0]} for run, states in found.items()})
+            found = self.task_states(msg.dag_id, msg.task_ids, dates=msg.logical_dates or (), run_ids=msg.run_ids or ())
+            return TaskStatesResult(task_states=found)
+        if isinstance(msg, GetXCom):
+            self._asked("mark")
+            assert (msg.dag_id, msg.key) == (self.dag_id, SKIP_KEY)
+            return XComResult(key=msg.key, value=self.marks.get((msg.run_id, msg.task_id)))
+        if isinstance(msg, GetTICount):
+            return self._task_count(msg)
         if isinstance(msg, GetDRCount):
             count = self.count_runs(
                 msg.dag_id, dates=msg.logical_dates or (), run_ids=msg.run_ids or (), states=msg.states or ()

@@ -77,7 +77,9 @@ def context_of(*, conf: Mapping[str, Any] | None = None, try_number: int = 1, **
         logical_date=START,
         run_after=END,
     )
-    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=try_number)
+    pushed: dict[str, Any] = {}
+    ti = SimpleNamespace(dag_id="d", task_id="t", run_id="r", map_index=-1, try_number=try_number, pushed=pushed)
+    ti.xcom_push = lambda key, value: pushed.update({key: value})
     return {"dag_run": run, "ti": ti, "params": {}, "run_id": "r", "dag": SimpleNamespace(), **more}
 
 
@@ -138,8 +140,10 @@ def test_a_configuration_that_does_not_fit_is_told_before_the_pod() -> None:
 
 def test_outside_its_window_the_node_is_skipped() -> None:
     calendar = ScriptCalendar(enable_from=datetime(2027, 1, 1, tzinfo=UTC))
+    context = context_of()
     with pytest.raises(AirflowSkipException, match="enable_from_dttm"):
-        DbtPodOperator(task_id="t", pod=plan_of("{}"), calendar=calendar).prepare(context_of())
+        DbtPodOperator(task_id="t", pod=plan_of("{}"), calendar=calendar).prepare(context)
+    assert context["ti"].pushed["dbt_af_k8s_skip"]["kind"] == "not-due"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,7 @@ def test_a_backfill_runs_what_its_form_selects(nodes: list[str] | None, is_skipp
     if is_skipped:
         with pytest.raises(AirflowSkipException):
             operator.prepare(context)
+        assert context["ti"].pushed["dbt_af_k8s_skip"]["kind"] == "not-due"
         return
     operator.prepare(context)
     assert base_env(operator)["START_DTTM"] == "2025-01-01T00:00:00+00:00"

@@ -102,8 +102,10 @@ def execute(project: Path, ti: FakeTask, target: str = "dev") -> dict[str, Any]:
 
 def test_another_target_is_another_load(project: Path) -> None:
     loaded = execute(project, FakeTask([]))
+    unchanged = FakeTask([loaded])
     with pytest.raises(AirflowSkipException):
-        execute(project, FakeTask([loaded]))
+        execute(project, unchanged)
+    assert unchanged.pushed["dbt_af_k8s_skip"]["kind"] == "not-due"
     assert execute(project, FakeTask([loaded]), target="prod")["target"] == "prod"
 
 

@@ -13,10 +13,12 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowRuntimeError,
     AirflowSensorTimeout,
+    AirflowSkipException,
     TaskDeferred,
 )
 
 from dbt_af_k8s.airflow import DbtWaitSensor
+from dbt_af_k8s.airflow.skip_marks import NOT_BUILT, NOT_DUE, SKIP_KEY
 from dbt_af_k8s.airflow.waits.sensor import UpstreamFailedError
 from dbt_af_k8s.airflow.waits.trigger import TIMED_OUT, DbtWaitTrigger, runs_to_json, waits_for_to_json
 from dbt_af_k8s.errors import DbtAfK8sError
@@ -34,6 +36,21 @@ def sensor(*, policy: str = "all", **changes: Any) -> DbtWaitSensor:
     waits_for = WaitsFor(**{**waits_for_fields(), "policy": policy, **changes.pop("waits_for", {})})
     given: dict[str, Any] = {"cron": "0 0 * * *", "timezone": "UTC", "poke_interval": 60, "timeout": 3600} | changes
     return DbtWaitSensor(task_id="wait__orders", waits_for=waits_for, **given)
+
+
+class Instance:
+    """A task instance that keeps its XComs."""
+
+    run_id = "scheduled__2026-03-02T00:00:00+00:00"
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def get_first_reschedule_date(self, context: Any) -> None:
+        return None
 
 
 def waits_for_fields() -> dict[str, Any]:
@@ -63,9 +80,26 @@ class TestFirstLook:
         sensor().execute(context())
         assert supervisor.questions == ["states"]
 
-    def test_skipped_is_done(self, supervisor: Any) -> None:
-        put_day(supervisor, "skipped")
+    def test_a_skip_of_our_own_is_done(self, supervisor: Any) -> None:
+        put_day(supervisor, count=23)
+        supervisor.put(DAY + 23 * HOUR, "skipped", skip=NOT_DUE)
         sensor().execute(context())
+        assert supervisor.questions == ["states", "mark"]
+
+    def test_any_other_skip_fails_with_the_reason(self, supervisor: Any) -> None:
+        put_day(supervisor, count=23)
+        supervisor.put(DAY + 23 * HOUR, "skipped", state="failed")
+        with pytest.raises(UpstreamFailedError, match=r"failed 1 of 24: .*not by itself: its run was marked as failed"):
+            sensor().execute(context())
+
+    def test_a_skip_behind_the_closing_task_counts(self, supervisor: Any) -> None:
+        behind = sensor(policy="last", waits_for={"work": ("not_null", "unique")})
+        run = supervisor.put(DAY + 23 * HOUR, others={"not_null": "success", "unique": "skipped"})
+        with pytest.raises(UpstreamFailedError, match="not by itself"):
+            behind.execute(context())
+        supervisor.mark(run.run_id, "unique", NOT_DUE)
+        behind.execute(context())
+        assert supervisor.questions == ["states", "mark"] * 2
 
     def test_deferral_carries_plain_values_and_a_timeout(self, supervisor: Any) -> None:
         put_day(supervisor, count=23)
@@ -91,9 +125,36 @@ class TestFirstLook:
         assert isinstance(failed.value, AirflowFailException)
         assert isinstance(failed.value, DbtAfK8sError)
 
-    def test_a_run_before_the_upstream_start_date_waits_for_nothing(self, supervisor: Any) -> None:
+    def test_before_the_first_upstream_run_it_is_skipped_with_a_mark(self, supervisor: Any) -> None:
+        ti = Instance()
+        with pytest.raises(AirflowSkipException, match=r"model\.shop\.orders is not built yet: .*2026-03-03"):
+            sensor(waits_for={"start_date": DAY + 48 * HOUR}).execute(context(ti=ti))
+        assert ti.pushed[SKIP_KEY]["kind"] == "not-built"
+        assert supervisor.questions == ["count"]
+
+    def test_before_the_first_upstream_run_something_else_may_have_built_it(self, supervisor: Any) -> None:
+        supervisor.successes = 1
         sensor(waits_for={"start_date": DAY + 48 * HOUR}).execute(context())
+
+    def test_before_the_first_upstream_run_it_may_run_all_the_same(self, supervisor: Any) -> None:
+        sensor(waits_for={"start_date": DAY + 48 * HOUR, "first_runs": "run"}).execute(context())
         assert supervisor.questions == []
+
+    def test_before_the_first_upstream_run_it_may_wait_for_it(self, supervisor: Any) -> None:
+        waiting = sensor(waits_for={"start_date": DAY + 48 * HOUR, "first_runs": "wait"})
+        with pytest.raises(TaskDeferred) as deferred:
+            waiting.execute(context())
+        assert deferred.value.trigger.runs == [["2026-03-03T00:00:00+00:00", "2026-03-03T01:00:00+00:00"]]
+        supervisor.put(DAY + 48 * HOUR)
+        waiting.execute(context())
+
+    def test_an_upstream_that_is_not_built_skips_the_wait_in_turn(self, supervisor: Any) -> None:
+        supervisor.put(DAY + 23 * HOUR, "skipped", skip=NOT_BUILT)
+        ti = Instance()
+        with pytest.raises(AirflowSkipException, match="is not built yet in DAG sales__hourly"):
+            sensor(policy="last").execute(context(ti=ti))
+        assert ti.pushed[SKIP_KEY]["kind"] == "not-built"
+        sensor(policy="last", waits_for={"first_runs": "run"}).execute(context())
 
     def test_a_paused_upstream_is_told(self, supervisor: Any, capsys: pytest.CaptureFixture[str]) -> None:
         supervisor.is_paused = True
@@ -193,6 +254,17 @@ class TestNotDeferrable:
         with pytest.raises(AirflowSensorTimeout, match=r"missing 24 of 24.*is paused.*then clear this wait"):
             sensor(deferrable=False, poke_interval=0.01, timeout=0.02).execute(context())
 
+    def test_not_built_while_waiting(self, supervisor: Any) -> None:
+        ti = Instance()
+        supervisor.put(DAY + 23 * HOUR, "running")
+        waiting = sensor(policy="last", deferrable=False, poke_interval=60)
+        with pytest.raises(AirflowRescheduleException):
+            waiting.execute(context(ti=ti))
+        supervisor.put(DAY + 23 * HOUR, "skipped", skip=NOT_BUILT)
+        with pytest.raises(AirflowSkipException):
+            waiting.execute(context(ti=ti))
+        assert ti.pushed[SKIP_KEY]["kind"] == "not-built"
+
     def test_a_failure_while_waiting(self, supervisor: Any) -> None:
         supervisor.put(DAY, "failed")
         with pytest.raises(UpstreamFailedError):
@@ -206,6 +278,12 @@ class TestAnswerOfTheTriggerer:
     def test_failed(self) -> None:
         with pytest.raises(UpstreamFailedError, match="failed 1 of 24"):
             sensor().execute_complete(context(), {"outcome": "failed", "sentence": "failed 1 of 24: x (failed)"})
+
+    def test_not_built(self) -> None:
+        ti = Instance()
+        with pytest.raises(AirflowSkipException, match="not built yet in DAG sales__hourly: skipped 1 of 1"):
+            sensor().execute_complete(context(ti=ti), {"outcome": "not built", "sentence": "skipped 1 of 1: x"})
+        assert ti.pushed[SKIP_KEY]["kind"] == "not-built"
 
     def test_too_late(self, supervisor: Any) -> None:
         supervisor.is_known = False
@@ -275,6 +353,11 @@ class TestTrigger:
             return await asyncio.wait_for(waiting, 5)
 
         assert asyncio.run(clear_and_run_again())["outcome"] == "done"
+
+    @pytest.mark.parametrize(("mark", "outcome"), [(NOT_DUE, "done"), (NOT_BUILT, "not built"), (None, "failed")])
+    def test_skipped(self, supervisor: Any, mark: str | None, outcome: str) -> None:
+        supervisor.put(DAY, "skipped", skip=mark)
+        assert asyncio.run(event_of(trigger(hours=1)))["outcome"] == outcome
 
     def test_failed(self, supervisor: Any) -> None:
         supervisor.put(DAY, "failed")

@@ -1,10 +1,12 @@
 """What a wait makes of upstream states: every state of Airflow, every state of a run."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 
+from dbt_af_k8s.airflow.skip_marks import NOT_BUILT, NOT_DUE, SKIP_KEY, SkipMark, read_skip_mark, skip_mark
 from dbt_af_k8s.airflow.waits.state import (
     DONE_STATES,
     FAILED_STATES,
@@ -38,8 +40,8 @@ def hours(count: int) -> tuple[Interval, ...]:
 
 
 @pytest.mark.parametrize("run", list(RunState))
-@pytest.mark.parametrize("state", ["success", "skipped"])
-def test_success_and_skipped_are_done_whatever_the_run_does(state: str, run: RunState) -> None:
+@pytest.mark.parametrize("state", ["success", NOT_DUE])
+def test_success_and_a_skip_with_nothing_to_do_are_done_whatever_the_run_does(state: str, run: RunState) -> None:
     assert judge_run(UpstreamRun("r", (state,), run)).outcome is Outcome.DONE
 
 
@@ -48,6 +50,45 @@ def test_success_and_skipped_are_done_whatever_the_run_does(state: str, run: Run
 def test_failed_states_fail_at_once(state: str, run: RunState) -> None:
     verdict = judge_run(UpstreamRun("r", (state,), run))
     assert (verdict.outcome, verdict.because) == (Outcome.FAILED, state)
+
+
+@pytest.mark.parametrize("run", list(RunState))
+@pytest.mark.parametrize("others", [(), ("success",), (NOT_DUE,), (NOT_BUILT,), ("running",)])
+def test_a_skip_without_a_mark_fails_and_says_so(run: RunState, others: tuple[str, ...]) -> None:
+    verdict = judge_run(UpstreamRun("r", ("skipped", *others), run))
+    assert verdict.outcome is Outcome.FAILED
+    assert "skipped, and not by itself: its run was marked as failed or ran into its time limit" in verdict.because
+
+
+def test_what_is_not_built_is_neither_done_nor_failed() -> None:
+    assert judge_run(UpstreamRun("r", (NOT_BUILT,))).outcome is Outcome.NOT_BUILT
+    assert judge_run(UpstreamRun("r", ("success", NOT_BUILT))).outcome is Outcome.NOT_BUILT
+    assert judge_run(UpstreamRun("r", ("running", NOT_BUILT))).outcome is Outcome.WAITING
+
+
+def test_a_wait_is_skipped_only_while_no_run_has_built_the_node() -> None:
+    not_built, passed = UpstreamRun("a", (NOT_BUILT,)), UpstreamRun("b", (), RunState.NEVER_COMES)
+    verdict = judge([not_built, passed])
+    assert verdict.outcome is Outcome.NOT_BUILT
+    assert verdict.sentence() == (
+        "passed over 1 of 2: b (never made: the DAG does not catch up and has a later run); "
+        "skipped 1 of 2: a (not built yet)"
+    )
+    assert judge([not_built, passed, UpstreamRun("c", ("success",))]).outcome is Outcome.DONE
+    assert judge([not_built, UpstreamRun("c", ("running",))]).outcome is Outcome.WAITING
+    assert judge([not_built, UpstreamRun("c", ("failed",))]).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("kind", [NOT_DUE, NOT_BUILT])
+def test_a_mark_is_read_as_it_was_left(kind: str) -> None:
+    key, value = skip_mark(kind, "because")
+    assert key == SKIP_KEY
+    assert read_skip_mark(json.loads(json.dumps(value))) == SkipMark(kind, "because")
+
+
+@pytest.mark.parametrize("value", [None, "not-due", [], {}, {"kind": "mine"}, {"because": "x"}, 7])
+def test_what_else_stands_in_an_xcom_is_no_mark(value: object) -> None:
+    assert read_skip_mark(value) is None
 
 
 @pytest.mark.parametrize("run", list(RunState))
@@ -86,7 +127,7 @@ def test_no_task_in_the_run(states: tuple[str, ...], run: RunState, outcome: Out
 def test_every_state_of_airflow_has_its_meaning() -> None:
     from airflow.utils.state import DagRunState, TaskInstanceState
 
-    known = {*DONE_STATES, *FAILED_STATES, REMOVED, *ON_THE_WAY}
+    known = {*DONE_STATES, *FAILED_STATES, REMOVED, *ON_THE_WAY} - {NOT_DUE}
     assert known == {state.value for state in TaskInstanceState}
     assert set(FINISHED_RUN_STATES) == {s.value for s in DagRunState} - {"queued", "running"}
 
@@ -114,7 +155,7 @@ def test_one_missing_run_keeps_the_wait_up() -> None:
 
 
 def test_passed_over_runs_hold_nothing_up_and_are_named() -> None:
-    verdict = judge([UpstreamRun("a", ("skipped",)), UpstreamRun("b", (), RunState.NEVER_COMES)])
+    verdict = judge([UpstreamRun("a", (NOT_DUE,)), UpstreamRun("b", (), RunState.NEVER_COMES)])
     assert verdict.outcome is Outcome.DONE
     assert verdict.sentence().startswith("passed over 1 of 2: b (never made")
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from dbt_af_k8s.dbt.command import argv_here, dbt_program, dbt_words, operation_words, selection_words
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, DbtSelection, FreeSelection
 from dbt_af_k8s.errors import UsageError
 
@@ -121,7 +122,7 @@ def test_no_command_carries_jinja_in_its_vars(text, shape):
 
 def test_a_microbatch_model_gets_the_event_times_as_dbt_reads_them():
     words = argv(
-        DbtInvocation("run", (ORDERS,), microbatch=True),
+        DbtInvocation("run", (ORDERS,), microbatch=Microbatch()),
         start=datetime(2026, 3, 29, tzinfo=ZoneInfo("Europe/Berlin")),
     )
     assert value_of("--event-time-start", words) == "2026-03-28T23:00:00"

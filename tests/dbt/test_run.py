@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.run import DbtRun
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.errors import UsageError
@@ -62,9 +63,8 @@ class Shop:
 
     def prepare(self, verb, *names, target=None, env=(), executable=None, project=None):
         dbt = executable or str(self.project.dbt)
-        invocation = DbtInvocation(
-            verb, self.named(*names), target, microbatch="batches" in names, executable=dbt, env=env
-        )
+        batches = Microbatch("day") if "batches" in names else None
+        invocation = DbtInvocation(verb, self.named(*names), target, microbatch=batches, executable=dbt, env=env)
         return DbtRun.here(invocation, project or self.project.value, environment=self.project.environment)
 
     def run(self, verb, *names, variables=None, timeout=120, lines=None, **options):

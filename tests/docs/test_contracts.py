@@ -18,6 +18,7 @@ from pages import DOCS, ROOT, read_page
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.errors import error
 from dbt_af_k8s.jobs.values import JobTarget, VolumeClaim
@@ -53,12 +54,12 @@ VALUES = {"made_up"}
 def full_plan() -> Plan:
     """A plan in which no field has its default, so that every key there is gets written."""
     issue = error("code", "message", "fix", file="file", node="node", key="key")
-    waits_for = WaitsFor("dag", "task", "node", "all", "0 0 * * *", "UTC", START, True)
+    waits_for = WaitsFor("dag", "task", "node", "all", "0 0 * * *", "UTC", START, True, ("test",), "wait")
     invocation = DbtInvocation(
         "test",
         (DbtSelection("test.p.t", "test", "p", ("p", "t"), ("model.p.m",)),),
         "target",
-        True,
+        Microbatch("day", 3, START),
         "dbt",
         (("NAME", "value"),),
         "operation",

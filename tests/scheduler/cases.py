@@ -30,6 +30,10 @@ class Upstream:
     last: str | None
     timezone: str = "UTC"
     catchup: bool = True
+    #: Whether a task `before` comes before `node`: while it is held, `node` has not begun.
+    has_before: bool = False
+    #: Airflow's `dagrun_timeout`, in seconds.
+    run_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +158,18 @@ WAITING = (
 )
 
 
-def _one_day(name: str, **changes: object) -> Case:
+def _one_day(name: str, *, has_before: bool = False, run_limit: float | None = None, **changes: object) -> Case:
     """A daily DAG with one run, that waits for one run of a daily DAG of its own."""
-    upstream = Upstream(f"up_{name}", DAILY, "06-10T00:00", "06-10T00:00")
+    upstream = Upstream(f"up_{name}", DAILY, "06-10T00:00", "06-10T00:00", has_before=has_before, run_limit=run_limit)
     values: dict[str, object] = {"needs": {"06-10T00:00": ("06-10T00:00",)}} | changes
     return Case(name, upstream, DAILY, "06-10T00:00", "06-10T00:00", **values)  # type: ignore[arg-type]
 
 
 FAILED = _one_day("failed_upstream")
 SKIPPED = _one_day("skipped_upstream")
+#: A person marks the upstream run as failed, or it takes longer than its DAG allows: Airflow skips `node`.
+MARKED = _one_day("run_marked_failed", has_before=True)
+TOO_LONG = _one_day("run_too_long", has_before=True, run_limit=1.0)
 POKING = _one_day("poking", deferrable=False, poke=1)
 RESCHEDULED = _one_day("rescheduled", deferrable=False, poke=60)
 TRIGGERER = _one_day("triggerer_restart")
@@ -220,7 +227,7 @@ BY_HAND_UNDATED = Case(
 )
 
 #: Whose upstream runs a test makes fail, hold or come late.
-ALONE = (FAILED, SKIPPED, POKING, RESCHEDULED, TRIGGERER, TIMEOUT, NO_MORE, CLEARED, LATE, EARLY)
+ALONE = (FAILED, SKIPPED, MARKED, TOO_LONG, POKING, RESCHEDULED, TRIGGERER, TIMEOUT, NO_MORE, CLEARED, LATE, EARLY)
 BY_HAND = (BY_HAND_DATED, BY_HAND_UNDATED)
 CASES = (*WAITING, *ALONE, *BY_HAND)
 UPSTREAMS = tuple({case.upstream.dag_id: case.upstream for case in CASES}.values())

@@ -118,6 +118,8 @@ def staged(lab: Lab) -> Lab:
     lab.say("skip", "up_skipped_upstream", "06-10T00:00")
     lab.say("hold", "up_triggerer_restart", "06-10T00:00")
     lab.say("hold", "up_no_more_than_needed", "06-10T00:00")
+    lab.say("hold", "up_run_marked_failed", "06-10T00:00")
+    lab.say("hold", "up_run_too_long", "06-10T00:00")
     lab.say("hold", "up_cleared_upstream", "06-10T23:00")
     begun: tuple[Case, ...] = tuple(case for case in (*WAITING, *ALONE) if case not in (EARLY, TIMEOUT))
     for case in (*WAITING, *ALONE):

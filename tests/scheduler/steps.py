@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator, BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
+
+from dbt_af_k8s.airflow.skips import skip_not_due
 
 
 class Step(BaseOperator):
@@ -20,7 +22,7 @@ class Step(BaseOperator):
         if sign.with_suffix(".fail").exists():
             raise AirflowFailException("as told")
         if sign.with_suffix(".skip").exists():
-            raise AirflowSkipException("as told")
+            skip_not_due(context, "as told")
         while sign.with_suffix(".hold").exists():
             time.sleep(0.1)
         time.sleep(0.2)

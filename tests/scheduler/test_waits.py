@@ -17,11 +17,13 @@ from scheduler.cases import (
     EARLY,
     FAILED,
     LATE,
+    MARKED,
     NO_MORE,
     POKING,
     RESCHEDULED,
     SKIPPED,
     TIMEOUT,
+    TOO_LONG,
     TRIGGERER,
     WAITING,
     Case,
@@ -60,10 +62,37 @@ def test_nothing_waits_for_a_run_it_does_not_need(staged: Lab) -> None:
     assert staged.violations(NO_MORE.dag_id, NO_MORE) == []
 
 
-def test_a_skipped_upstream_is_done(staged: Lab) -> None:
+def test_an_upstream_that_skipped_itself_is_done(staged: Lab) -> None:
     staged.until_state(SKIPPED.dag_id, "after", "success")
     assert staged.until_state(SKIPPED.upstream.dag_id, "node", "skipped")
     assert staged.violations(SKIPPED.dag_id, SKIPPED) == []
+
+
+def test_a_run_marked_as_failed_fails_the_wait_and_says_why(staged: Lab) -> None:
+    upstream = MARKED.upstream.dag_id
+    staged.until_state(upstream, "before", "running")
+    (run,) = staged.rest.runs(upstream)
+    staged.rest.mark(upstream, run["dag_run_id"], "failed")
+    wait = staged.until_state(MARKED.dag_id, "wait", "failed")
+    assert staged.until_state(upstream, "node", "skipped")
+    assert staged.until_state(MARKED.dag_id, "after", "upstream_failed")
+    assert "skipped, and not by itself: its run was marked as failed" in staged.log(wait)
+
+    staged.unsay("hold", upstream, DAY)
+    staged.rest.clear(upstream, run["dag_run_id"], "before", downstream=True)
+    staged.until_state(upstream, "node", "success")
+    staged.rest.clear(MARKED.dag_id, wait["dag_run_id"], "wait", downstream=True)
+    staged.until_state(MARKED.dag_id, "after", "success")
+    assert staged.violations(MARKED.dag_id, MARKED) == []
+
+
+def test_a_run_over_its_time_limit_fails_the_wait(staged: Lab) -> None:
+    wait = staged.until_state(TOO_LONG.dag_id, "wait", "failed")
+    node = staged.until_state(TOO_LONG.upstream.dag_id, "node", "skipped")
+    (run,) = staged.rest.runs(TOO_LONG.upstream.dag_id)
+    assert run["state"] == "failed"
+    assert node["start_date"] is None
+    assert "ran into its time limit" in staged.log(wait)
 
 
 def test_a_failed_upstream_fails_the_wait_until_it_is_mended_and_cleared(staged: Lab) -> None:
@@ -109,11 +138,12 @@ def test_runs_that_a_late_upstream_never_makes_are_passed_over(staged: Lab) -> N
     assert "passed over 24 of 24" in staged.log(wait)
 
 
-def test_a_run_before_the_upstream_start_date_waits_for_nothing(staged: Lab) -> None:
-    staged.until_state(EARLY.dag_id, "after", "success")
-    wait = staged.until_state(EARLY.dag_id, "wait", "success")
+def test_a_run_before_the_first_upstream_run_is_skipped_with_a_mark(staged: Lab) -> None:
+    wait = staged.until_state(EARLY.dag_id, "wait", "skipped")
     assert staged.rest.runs(EARLY.upstream.dag_id) == []
-    assert "Nothing to wait for" in staged.log(wait)
+    assert "model.lab.up_before_start_date is not built yet" in staged.log(wait)
+    mark = staged.rest.xcom(EARLY.dag_id, wait["dag_run_id"], "wait", "dbt_af_k8s_skip")
+    assert mark["kind"] == "not-built"
 
 
 def test_a_wait_in_a_worker_slot(staged: Lab) -> None:

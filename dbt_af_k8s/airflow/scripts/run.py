@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from dbt_af_k8s.airflow.interval import interval_of_run, skip_outside, span_text
+from dbt_af_k8s.airflow.skips import skip_not_due
 from dbt_af_k8s.errors import DbtAfK8sError, UsageError
 from dbt_af_k8s.pods.values import PodRun
 from dbt_af_k8s.schedule.values import Interval
@@ -42,7 +43,7 @@ class ScriptCalendar:
             interval = self._interval(context, node)
         except UsageError as error:
             raise ScriptFailedError(str(error)) from None
-        skip_outside(interval, self.enable_from, self.disable_from)
+        skip_outside(context, interval, self.enable_from, self.disable_from)
         return PodRun(interval.start, interval.end, dict(context["dag_run"].conf or {}))
 
     def told(self, context: Mapping[str, Any], node: str) -> str:
@@ -57,7 +58,7 @@ class ScriptCalendar:
             return interval_of_run(context, cron=self.cron, timezone=self.timezone)
         chosen = chosen_in(context, self.choose)
         if chosen["nodes"] is not None and node not in chosen["nodes"]:
-            raise AirflowSkipException("Skipped: the form of this backfill does not select it.")
+            skip_not_due(context, "the form of this backfill does not select it.")
         return Interval(_utc(chosen["start"]), _utc(chosen["end"]))
 
 

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from dbt_af_k8s.airflow.skip_marks import SKIP_KEY, SkipMark, read_skip_mark
+
 #: The dates and ids of one question travel in a URL; so many keep it well below what web servers take.
 _PER_QUESTION = 100
 
@@ -15,18 +17,20 @@ class ExecutionApi:
     """
 
     def task_states(
-        self, dag_id: str, task_id: str, *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = ()
-    ) -> Mapping[str, tuple[str | None, ...]]:
-        """The states of a task's instances by run id."""
+        self, dag_id: str, task_ids: Sequence[str], *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[str, str | None]]:
+        """The states of some tasks by run id; an instance of a mapped task goes by its id, `_` and its number."""
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-        states: dict[str, tuple[str | None, ...]] = defaultdict(tuple)
+        states: dict[str, dict[str, str | None]] = defaultdict(dict)
         for some_dates, some_ids in _questions(dates, run_ids):
-            answer = RuntimeTaskInstance.get_task_states(
-                dag_id=dag_id, task_ids=[task_id], logical_dates=some_dates, run_ids=some_ids
-            )
-            for run_id, tasks in answer.items():
-                states[run_id] += tuple(tasks.values())
+            for first in range(0, len(task_ids), _PER_QUESTION):
+                some_tasks = list(task_ids[first : first + _PER_QUESTION])
+                answer = RuntimeTaskInstance.get_task_states(
+                    dag_id=dag_id, task_ids=some_tasks, logical_dates=some_dates, run_ids=some_ids
+                )
+                for run_id, tasks in answer.items():
+                    states[run_id].update(tasks)
         return dict(states)
 
     def count_runs(
@@ -42,11 +46,24 @@ class ExecutionApi:
             for some_dates, some_ids in _questions(dates, run_ids)
         )
 
-    def count_tasks(self, dag_id: str, task_id: str, *, states: Sequence[str]) -> int:
-        """How many instances of a task are in these states, over all runs of its DAG."""
+    def count_tasks(
+        self, dag_id: str, task_id: str | None = None, *, states: Sequence[str], run_id: str | None = None
+    ) -> int:
+        """How many task instances are in these states: of one task or of all, over all runs of the DAG or in one."""
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-        return RuntimeTaskInstance.get_ti_count(dag_id=dag_id, task_ids=[task_id], states=list(states))
+        return RuntimeTaskInstance.get_ti_count(
+            dag_id=dag_id,
+            task_ids=None if task_id is None else [task_id],
+            run_ids=None if run_id is None else [run_id],
+            states=list(states),
+        )
+
+    def skip_of(self, dag_id: str, run_id: str, task_id: str) -> SkipMark | None:
+        """The mark that a task left which skipped itself; None where Airflow, a person or other code skipped it."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return read_skip_mark(XCom.get_one(key=SKIP_KEY, dag_id=dag_id, task_id=task_id, run_id=run_id))
 
 
 def dag_trouble(dag_id: str) -> str | None:

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from dbt_af_k8s.airflow.waits.state import FINISHED_RUN_STATES, REMOVED, RunState, UpstreamRun, interval_text
+from dbt_af_k8s.airflow.skip_marks import SkipMark
+from dbt_af_k8s.airflow.waits.state import (
+    FINISHED_RUN_STATES,
+    REMOVED,
+    SKIPPED,
+    RunState,
+    UpstreamRun,
+    interval_text,
+)
 from dbt_af_k8s.plan.values import WaitsFor
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
@@ -19,14 +27,17 @@ class UpstreamApi(Protocol):
     """What a wait may ask; an empty answer is an answer."""
 
     def task_states(
-        self, dag_id: str, task_id: str, *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = ()
-    ) -> Mapping[str, tuple[str | None, ...]]:
-        """The states of a task's instances, by run id, in the runs with these logical dates or ids."""
+        self, dag_id: str, task_ids: Sequence[str], *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = ()
+    ) -> Mapping[str, Mapping[str, str | None]]:
+        """The states of some tasks, by run id and task, in the runs with these logical dates or ids."""
 
     def count_runs(
         self, dag_id: str, *, dates: Sequence[datetime] = (), run_ids: Sequence[str] = (), states: Sequence[str] = ()
     ) -> int:
         """How many runs of a DAG there are with these logical dates or ids, in these states (empty: any)."""
+
+    def skip_of(self, dag_id: str, run_id: str, task_id: str) -> SkipMark | None:
+        """The mark of a task that skipped itself in a run."""
 
 
 class Lookout:
@@ -40,6 +51,7 @@ class Lookout:
         self._api = api
         self._dag_id = waits_for.dag_id
         self._task_id = waits_for.task_id
+        self._work = waits_for.work
         self._catchup = waits_for.catchup
         self._calendar = Calendar(waits_for.cron, waits_for.timezone)
         self._runs = tuple(runs)
@@ -50,16 +62,28 @@ class Lookout:
     def look(self, now: datetime) -> tuple[UpstreamRun, ...]:
         """Every upstream run as it is now: those with the task first, then those without."""
         found = self._states(self._runs)
-        ended = self._ended([run_id for run_id, states in found.items() if None in states or REMOVED in states])
+        states = {run_id: self._with_skips(run_id, tasks) for run_id, tasks in found.items()}
+        ended = self._ended([run_id for run_id, each in states.items() if None in each or REMOVED in each])
         seen = [
-            UpstreamRun(run_id, found[run_id], RunState.FINISHED if run_id in ended else RunState.NOT_ASKED)
+            UpstreamRun(run_id, states[run_id], RunState.FINISHED if run_id in ended else RunState.NOT_ASKED)
             for run_id in sorted(found)
         ]
         return (*seen, *self._without_task(len(found), now))
 
-    def _states(self, runs: Sequence[Interval]) -> Mapping[str, tuple[str | None, ...]]:
-        """A run's logical date is the start of its interval (Airflow's CronDataIntervalTimetable)."""
-        return self._api.task_states(self._dag_id, self._task_id, dates=[run.start for run in runs])
+    def _states(self, runs: Sequence[Interval]) -> Mapping[str, Mapping[str, str | None]]:
+        """The tasks of each run that has the one waited for.
+
+        A run's logical date is the start of its interval (Airflow's CronDataIntervalTimetable).
+        """
+        asked = (self._task_id, *self._work)
+        answer = self._api.task_states(self._dag_id, asked, dates=[run.start for run in runs])
+        return {run_id: tasks for run_id, tasks in answer.items() if any(key not in self._work for key in tasks)}
+
+    def _with_skips(self, run_id: str, tasks: Mapping[str, str | None]) -> tuple[str | None, ...]:
+        """The states of the task waited for; a skip, also one behind it, as what its mark says."""
+        skips = [self._api.skip_of(self._dag_id, run_id, key) for key in sorted(tasks) if tasks[key] == SKIPPED]
+        others = [state for key, state in tasks.items() if key not in self._work and state != SKIPPED]
+        return (*others, *(SKIPPED if mark is None else mark.kind for mark in skips))
 
     def _count(self, runs: Sequence[Interval], states: Sequence[str] = ()) -> int:
         return self._api.count_runs(self._dag_id, dates=[run.start for run in runs], states=states)
@@ -76,8 +100,8 @@ class Lookout:
         for run_id in run_ids:
             if not self._finished([run_id]):
                 continue
-            states = self._api.task_states(self._dag_id, self._task_id, run_ids=[run_id]).get(run_id, ())
-            if all(state in (None, REMOVED) for state in states) and self._finished([run_id]):
+            tasks = self._api.task_states(self._dag_id, [self._task_id], run_ids=[run_id]).get(run_id, {})
+            if all(state in (None, REMOVED) for state in tasks.values()) and self._finished([run_id]):
                 ended.append(run_id)
         return frozenset(ended)
 

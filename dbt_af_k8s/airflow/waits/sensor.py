@@ -12,6 +12,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
 from dbt_af_k8s.airflow.interval import interval_of_run
+from dbt_af_k8s.airflow.skips import skip_not_built
 from dbt_af_k8s.airflow.waits.api import ExecutionApi, dag_trouble
 from dbt_af_k8s.airflow.waits.look import Lookout
 from dbt_af_k8s.airflow.waits.state import Outcome, WaitVerdict, judge, runs_text
@@ -45,9 +46,11 @@ class DbtWaitSensor(BaseSensorOperator):
     time that it has waited. Without `longest_poke_interval` the time stays the same. `base` goes to Airflow's
     `BaseSensorOperator`.
 
-    Succeeded and skipped upstream tasks are done. A failed one raises `UpstreamFailedError` at once. A run that will
-    never exist is passed over with a line in the log. Deferred, it takes no worker slot; else it is rescheduled, or,
-    with a `poke_interval` under a minute, it holds its slot.
+    Done are upstream tasks that succeeded, and those that this library skipped because there was nothing for them to
+    do. A failed one, and one that was skipped by anybody else, raises `UpstreamFailedError` at once. A run that will
+    never exist is passed over with a line in the log. Where no run has built the upstream node yet, the wait is
+    skipped, or does as `waits_for.first_runs` says. Deferred, it takes no worker slot; else it is rescheduled, or, with
+    a `poke_interval` under a minute, it holds its slot.
     """
 
     #: Shown in Airflow under "Rendered Templates": what this run waits for.
@@ -89,17 +92,13 @@ class DbtWaitSensor(BaseSensorOperator):
         upstream = self.waits_for
         own = interval_of_run(context, cron=self.cron, timezone=self.timezone)
         calendar = Calendar(upstream.cron, upstream.timezone)
-        return runs_waited_for(calendar, upstream.policy, own, upstream.start_date)
+        return runs_waited_for(calendar, upstream.policy, own, upstream.start_date, upstream.first_runs)
 
     def execute(self, context: Any) -> None:
         """Look once; then defer, or go on looking."""
         runs = self._upstream_runs_or_fail(context)
         if not runs:
-            self.log.info(
-                "Nothing to wait for: the run of DAG %s that would be waited for begins before its start date, %s.",
-                self.waits_for.dag_id,
-                self.waits_for.start_date.isoformat(),
-            )
+            self._before_the_first_run(context)
             return
         if context.get("task_reschedule_count", 0) == 0:
             self.log.info("Waits for %s", self._text(runs))
@@ -110,23 +109,49 @@ class DbtWaitSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> bool:
         """One look of a sensor that is not deferred."""
-        return self._look(context).outcome is Outcome.DONE
+        verdict = self._look(context)
+        if verdict.outcome is Outcome.NOT_BUILT:
+            self._not_built(context, verdict.sentence())
+        return verdict.outcome is not Outcome.WAITING
 
     def execute_complete(self, context: Any, event: Mapping[str, str]) -> None:
-        """Take the triggerer's answer: done, failed or too late."""
+        """Take the triggerer's answer: done, failed, not built or too late."""
         outcome, sentence = event["outcome"], event["sentence"]
         if outcome == Outcome.FAILED:
             raise self._upstream_failed(sentence)
+        if outcome == Outcome.NOT_BUILT:
+            self._not_built(context, sentence)
+            return
         if outcome != Outcome.DONE:
             raise self._timed_out(sentence)
         self.log.info("The wait is over: %s", sentence)
+
+    def _before_the_first_run(self, context: Any) -> None:
+        """No upstream run can exist for this one: skip, unless the node has been built all the same."""
+        upstream = self.waits_for
+        why = (
+            f"the run of DAG {upstream.dag_id} that would be waited for begins before its start date, "
+            f"{upstream.start_date.isoformat()}"
+        )
+        built_by = upstream.work[0] if upstream.work else upstream.task_id
+        if upstream.first_runs != "run" and not ExecutionApi().count_tasks(
+            upstream.dag_id, built_by, states=["success"]
+        ):
+            skip_not_built(context, f"{upstream.node} is not built yet: {why}, and no other run has built it.")
+        self.log.info("Nothing to wait for: %s.", why)
+
+    def _not_built(self, context: Any, sentence: str) -> None:
+        upstream = self.waits_for
+        if upstream.first_runs != "run":
+            skip_not_built(context, f"{upstream.node} is not built yet in DAG {upstream.dag_id}: {sentence}.")
+        self.log.info("%s is not built yet, and `waits.first_runs` is `run`: %s", upstream.node, sentence)
 
     def _wait_in_triggerer(self, context: Any, runs: tuple[Interval, ...]) -> None:
         from dbt_af_k8s.airflow.waits.trigger import DbtWaitTrigger, runs_to_json, waits_for_to_json
 
         began = datetime.now(UTC)
         deadline = began + timedelta(seconds=self.timeout)
-        if self._look(context).outcome is Outcome.DONE:
+        if self.poke(context):
             return
         if trouble := dag_trouble(self.waits_for.dag_id):
             self.log.warning("%s", trouble)

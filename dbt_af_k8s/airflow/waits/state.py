@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from dbt_af_k8s.airflow.skip_marks import NOT_BUILT, NOT_DUE
 from dbt_af_k8s.schedule.values import Interval
 
 #: Airflow's states of a task instance, by what they mean for those who wait. Every other state is on its way to one of
 #: them: scheduled, queued, running, restarting, deferred, up_for_retry, up_for_reschedule, awaiting_input.
-DONE_STATES = ("skipped", "success")
-FAILED_STATES = ("failed", "upstream_failed")
+SKIPPED = "skipped"
+FAILED_STATES = ("failed", SKIPPED, "upstream_failed")
+DONE_STATES = (NOT_DUE, "success")
 #: The task was taken out of the DAG after the run was made.
 REMOVED = "removed"
 
@@ -39,6 +41,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     WAITING = "waiting"
     PASSED_OVER = "passed over"
+    NOT_BUILT = "not built"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class UpstreamRun:
 
     #: Airflow's run id, or the interval of a run that is not there.
     name: str
-    #: States of the task's instances in that run (more than one where it is mapped); empty where it has none.
+    #: States of the task's instances in that run (more than one where it is mapped, or where tasks behind it were
+    #: skipped), a skip with a mark as `NOT_DUE` or `NOT_BUILT`; empty where it has none.
     states: tuple[str | None, ...] = ()
     run: RunState = RunState.NOT_ASKED
 
@@ -73,9 +77,9 @@ class WaitVerdict:
 
     @property
     def outcome(self) -> Outcome:
-        """Failed as soon as one run failed; waiting while one is missing; else done."""
+        """Failed as soon as one run failed; waiting while one is missing; else done, if any run has built it."""
         outcomes = {run.outcome for run in self.runs}
-        for outcome in (Outcome.FAILED, Outcome.WAITING):
+        for outcome in (Outcome.FAILED, Outcome.WAITING, Outcome.DONE, Outcome.NOT_BUILT):
             if outcome in outcomes:
                 return outcome
         return Outcome.DONE
@@ -96,7 +100,16 @@ class WaitVerdict:
         return "; ".join([*parts, f"done {done} of {total}"] if done or not parts else parts)
 
 
-_LABELS = (("failed", Outcome.FAILED), ("missing", Outcome.WAITING), ("passed over", Outcome.PASSED_OVER))
+_LABELS = (
+    ("failed", Outcome.FAILED),
+    ("missing", Outcome.WAITING),
+    ("passed over", Outcome.PASSED_OVER),
+    ("skipped", Outcome.NOT_BUILT),
+)
+#: Why a skip without a mark is a failure, for the log.
+_SKIPPED_BY_OTHERS = (
+    "skipped, and not by itself: its run was marked as failed or ran into its time limit, or somebody skipped the task"
+)
 
 
 def judge(runs: Sequence[UpstreamRun]) -> WaitVerdict:
@@ -109,7 +122,9 @@ def judge_run(run: UpstreamRun) -> RunVerdict:
     states = tuple(state for state in run.states if state != REMOVED)
     failed = sorted({state for state in states if state in FAILED_STATES})
     if failed:
-        return RunVerdict(run.name, Outcome.FAILED, failed[0])
+        return RunVerdict(run.name, Outcome.FAILED, _SKIPPED_BY_OTHERS if failed[0] == SKIPPED else failed[0])
+    if NOT_BUILT in states and all(state in (*DONE_STATES, NOT_BUILT) for state in states):
+        return RunVerdict(run.name, Outcome.NOT_BUILT, NOT_BUILT)
     if states and all(state in DONE_STATES for state in states):
         return RunVerdict(run.name, Outcome.DONE, " and ".join(sorted({str(state) for state in states})))
     if not states:
@@ -117,7 +132,7 @@ def judge_run(run: UpstreamRun) -> RunVerdict:
         return RunVerdict(run.name, outcome, because)
     if None in states and run.run is RunState.FINISHED:
         return RunVerdict(run.name, Outcome.FAILED, "the run ended before the task could start")
-    open_states = sorted({state or "not started" for state in states if state not in DONE_STATES})
+    open_states = sorted({state or "not started" for state in states if state not in (*DONE_STATES, NOT_BUILT)})
     return RunVerdict(run.name, Outcome.WAITING, " and ".join(open_states))
 
 

@@ -112,12 +112,13 @@ def _event(outcome: str, sentence: str) -> TriggerEvent:
 
 def waits_for_to_json(waits_for: WaitsFor) -> dict[str, Any]:
     """A `WaitsFor` as plain JSON values."""
-    return asdict(waits_for) | {"start_date": waits_for.start_date.isoformat()}
+    return asdict(waits_for) | {"start_date": waits_for.start_date.isoformat(), "work": list(waits_for.work)}
 
 
 def waits_for_from_json(value: dict[str, Any]) -> WaitsFor:
     """The `WaitsFor` that `waits_for_to_json` wrote."""
-    return WaitsFor(**(value | {"start_date": datetime.fromisoformat(value["start_date"])}))
+    start_date, work = datetime.fromisoformat(value["start_date"]), tuple(value.get("work", ()))
+    return WaitsFor(**(value | {"start_date": start_date, "work": work}))
 
 
 def runs_to_json(runs: Sequence[Interval]) -> list[list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dbt_af_k8s.config.settings import RetrySettings
 from dbt_af_k8s.config.settings_runners import DbtApiOptions
+from dbt_af_k8s.dbt.microbatch import LOOKBACK, Microbatch
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.plan.codec.fields import Fields, PlanFormatError, write_moment
 from dbt_af_k8s.plan.codec.scripts import read_script, script_to_dict
@@ -156,6 +157,8 @@ def _waits_for(waits: WaitsFor) -> dict[str, Any]:
         "timezone": waits.timezone,
         "start_date": write_moment(waits.start_date),
         "catchup": waits.catchup,
+        **given({"work": (waits.work, ())}, list),
+        **given({"first_runs": (waits.first_runs, "skip")}),
     }
 
 
@@ -169,6 +172,8 @@ def _read_waits_for(fields: Fields) -> WaitsFor:
         timezone=fields.text("timezone"),
         start_date=fields.moment("start_date"),
         catchup=fields.boolean("catchup", False),
+        work=fields.texts("work"),
+        first_runs=fields.text_or("first_runs", "skip"),
     )
 
 
@@ -226,10 +231,10 @@ def _invocation(dbt: DbtInvocation) -> dict[str, Any]:
         **given(
             {
                 "target": (dbt.target, None),
-                "microbatch": (dbt.microbatch, False),
                 "executable": (dbt.executable, None),
             }
         ),
+        **given({"microbatch": (dbt.microbatch, None)}, microbatch_to_dict),
         **given({"operation": (dbt.operation, None)}),
         **given(
             {"options": (dbt.options, ())},
@@ -239,7 +244,22 @@ def _invocation(dbt: DbtInvocation) -> dict[str, Any]:
     }
 
 
+def microbatch_to_dict(batches: Microbatch) -> dict[str, Any]:
+    """The batches of a model as plain JSON values."""
+    begin = None if batches.begin is None else write_moment(batches.begin)
+    return {"batch_size": batches.batch_size, "lookback": batches.lookback, "begin": begin}
+
+
+def _read_microbatch(fields: Fields) -> Microbatch:
+    return Microbatch(
+        batch_size=fields.optional_text("batch_size"),
+        lookback=fields.integer("lookback", LOOKBACK),
+        begin=fields.optional_moment("begin"),
+    )
+
+
 def _read_invocation(fields: Fields) -> DbtInvocation:
+    microbatch = fields.optional_inner("microbatch")
     return DbtInvocation(
         verb=fields.text("verb"),
         nodes=tuple(
@@ -253,7 +273,7 @@ def _read_invocation(fields: Fields) -> DbtInvocation:
             for node in fields.items("nodes", required=True)
         ),
         target=fields.optional_text("target"),
-        microbatch=fields.boolean("microbatch", False),
+        microbatch=_read_microbatch(microbatch) if microbatch else None,
         executable=fields.optional_text("executable"),
         env=tuple((pair.text("name"), pair.text("value")) for pair in fields.items("env")),
         operation=fields.optional_text("operation"),

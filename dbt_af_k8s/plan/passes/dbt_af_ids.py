@@ -11,7 +11,7 @@ from dataclasses import replace
 from dbt_af_k8s.names import shortened
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import MEDIUM_GROUP
-from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, TaskRef, WaitsFor
+from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, TaskRef
 
 #: dbt-af's names of maintenance operations in task ids.
 _OPERATIONS: Mapping[str, str] = {
@@ -99,10 +99,6 @@ def _connected(task: TaskPlan, dag_id: str, ids: Mapping[TaskRef, str]) -> TaskP
     return replace(
         task,
         upstream=tuple(sorted(ids[TaskRef(dag_id, upstream)] for upstream in task.upstream)),
-        waits_for=_renamed_wait(task.waits_for, ids) if task.waits_for is not None else None,
+        waits_for=task.waits_for.renamed(ids) if task.waits_for is not None else None,
         not_while=tuple(TaskRef(ref.dag_id, ids.get(ref, ref.task_id)) for ref in task.not_while),
     )
-
-
-def _renamed_wait(wait: WaitsFor, ids: Mapping[TaskRef, str]) -> WaitsFor:
-    return replace(wait, task_id=ids.get(TaskRef(wait.dag_id, wait.task_id), wait.task_id))

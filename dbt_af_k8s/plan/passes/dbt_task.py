@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dbt_af_k8s.dbt.microbatch import Microbatch
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtSelection
 from dbt_af_k8s.manifest.values import Node
 from dbt_af_k8s.names import IdBook, node_name
@@ -37,7 +38,7 @@ def dbt_task(
         verb=fields.kind.value,
         nodes=tuple(selection_of(node, decisions) for node in ordered),
         target=fields.target,
-        microbatch=ordered[0].is_microbatch,
+        microbatch=Microbatch.of_config(ordered[0].config) if ordered[0].is_microbatch else None,
         executable=fields.dbt,
         env=fields.env,
     )

@@ -12,7 +12,7 @@ from dbt_af_k8s.plan.passes.cheap import callbacks_of, is_fusable, seconds_of, s
 from dbt_af_k8s.plan.passes.contract import Limits, Piece, regions
 from dbt_af_k8s.plan.passes.in_process import InProcess
 from dbt_af_k8s.plan.passes.layout import Layout
-from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, TaskRef, WaitsFor
+from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, TaskRef
 
 #: A backfill chooses node by node; in the DAGs of other kinds nothing comes after anything cheap.
 _KINDS = (DagKind.SCHEDULED, DagKind.MANUAL)
@@ -138,10 +138,6 @@ def _connected(task: TaskPlan, dag_id: str, ids: Mapping[TaskRef, str]) -> TaskP
     return replace(
         task,
         upstream=tuple(sorted({ids.get(TaskRef(dag_id, upstream), upstream) for upstream in task.upstream})),
-        waits_for=_renamed(task.waits_for, ids) if task.waits_for is not None else None,
+        waits_for=task.waits_for.renamed(ids) if task.waits_for is not None else None,
         not_while=tuple(dict.fromkeys(TaskRef(ref.dag_id, ids.get(ref, ref.task_id)) for ref in task.not_while)),
     )
-
-
-def _renamed(wait: WaitsFor, ids: Mapping[TaskRef, str]) -> WaitsFor:
-    return replace(wait, task_id=ids.get(TaskRef(wait.dag_id, wait.task_id), wait.task_id))

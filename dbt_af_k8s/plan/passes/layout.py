@@ -76,6 +76,12 @@ class Layout:
     #: Node or source -> the task of its DAG after which it counts as done.
     done_of: Mapping[str, str]
     tasks_of: Mapping[str, NodeTasks]
+    tasks_of_sources: Mapping[str, SourceTasks]
+
+    def closed_by(self, key: str) -> tuple[str, ...]:
+        """The test tasks behind the endpoint after which a node or source counts as done; empty where it has none."""
+        tests = (self.tasks_of[key] if key in self.tasks_of else self.tasks_of_sources[key]).tests
+        return tuple(sorted(test.task_id for test in tests)) if len(tests) > 1 else ()
 
 
 def collect(dags: Sequence[DagLayout]) -> Layout:
@@ -87,6 +93,7 @@ def collect(dags: Sequence[DagLayout]) -> Layout:
         dag_of={key: dag for key, dag, _ in (*nodes, *sources)},
         done_of={key: done for key, _, done in (*nodes, *sources)},
         tasks_of={tasks.node: tasks for dag in dags for tasks in dag.nodes},
+        tasks_of_sources={tasks.source: tasks for dag in dags for tasks in dag.sources},
     )
 
 

@@ -34,9 +34,7 @@ def make_dags(
     starts = start_dates(decisions)
     default = inputs.settings.dags.start_date
     waits_for = {
-        node: _waits_for(
-            inputs, dag, cron, layout.done_of[node], node, starts.get(dag.domain, default), dag.domain in broken
-        )
+        node: _waits_for(inputs, dag, cron, layout, node, starts.get(dag.domain, default), dag.domain in broken)
         for node, dag in layout.dag_of.items()
         if (cron := dag.schedule.cron) is not None
     }
@@ -69,17 +67,19 @@ def start_dates(decisions: Decisions) -> Mapping[str, datetime]:
 
 
 def _waits_for(
-    inputs: PlanInputs, dag: DagLayout, cron: str, done: str, node: str, start: datetime, is_broken: bool
+    inputs: PlanInputs, dag: DagLayout, cron: str, layout: Layout, node: str, start: datetime, is_broken: bool
 ) -> WaitsFor:
     return WaitsFor(
         dag_id=dag.dag_id,
-        task_id=BROKEN_TASK if is_broken else done,
+        task_id=BROKEN_TASK if is_broken else layout.done_of[node],
+        work=() if is_broken else layout.closed_by(node),
         node=node,
         policy="last",
         cron=cron,
         timezone=dag.schedule.timezone,
         start_date=start,
         catchup=inputs.settings.dags.catchup,
+        first_runs=inputs.settings.waits.first_runs,
     )
 
 

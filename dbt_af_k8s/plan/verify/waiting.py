@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from dbt_af_k8s.plan.values import DagPlan, Plan, TaskPlan, WaitsFor
+from dbt_af_k8s.plan.values import DagPlan, Plan, TaskKind, TaskPlan, WaitsFor
 from dbt_af_k8s.plan.verify.places import Places
 
-#: What a wait may ask for.
+#: What a wait may ask for, and what it may do before the upstream DAG's first run.
 POLICIES = ("last", "all")
+FIRST_RUNS = ("skip", "wait", "run")
 
 
 def wait_violations(plan: Plan, places: Places) -> Iterator[str]:
@@ -35,8 +36,16 @@ def _wait(dag: DagPlan, task: TaskPlan, wait: WaitsFor, places: Places) -> Itera
         yield "points to its own DAG"
     if upstream.schedule is None:
         yield f"points to DAG `{wait.dag_id}`, which has no schedule"
-    if wait.task_id not in places.index[wait.dag_id].tasks:
+    upstream_tasks = places.index[wait.dag_id].tasks
+    if wait.task_id not in upstream_tasks:
         yield f"points to task `{wait.task_id}` of DAG `{wait.dag_id}`, which does not exist"
+    elif not upstream.is_broken:
+        closing = upstream_tasks[wait.task_id]
+        work = closing.upstream if closing.kind is TaskKind.ENDPOINT else ()
+        if wait.work != work:
+            yield f"takes {list(wait.work)} for the tasks behind `{wait.task_id}`; they are {list(work)}"
+    if wait.first_runs not in FIRST_RUNS:
+        yield f"does `{wait.first_runs}` before the first run, which is nothing"
     yield from _calendar(wait, upstream)
     yield from _moment(wait, upstream, places)
 

@@ -1,5 +1,6 @@
 """The DAGs of the scheduler tests, for Airflow: one per upstream, one or two per case."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -16,9 +17,12 @@ ASKED = get_parsing_context().dag_id
 
 
 def upstream_dag(upstream: Upstream) -> DAG:
-    """A DAG whose only task does as the tests tell it."""
+    """A DAG whose tasks do as the tests tell them."""
     with bare_dag(upstream.dag_id, upstream) as dag:
-        Step(task_id="node")
+        node = Step(task_id="node")
+        if upstream.has_before:
+            Step(task_id="before") >> node
+    dag.dagrun_timeout = timedelta(seconds=upstream.run_limit) if upstream.run_limit else None
     return dag
 
 
