@@ -72,8 +72,8 @@ def _stale(where: Where, built: "Build") -> tuple[Issue, ...]:
     from dbt_af_k8s.plan.project import manifest_path
 
     request = where.request()
-    own = [node.file for node in built.inputs.manifest.nodes.values() if node.package == built.inputs.project]
-    return stale_manifest(request.project_dir, manifest_path(request, built.inputs.target_path), own)
+    manifest = manifest_path(request, built.inputs.target_path)
+    return stale_manifest(request.project_dir, manifest, built.inputs.resource_paths)
 
 
 def _job_templates(where: Where, built: "Build") -> tuple[Issue, ...]:

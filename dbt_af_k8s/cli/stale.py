@@ -8,21 +8,22 @@ from dbt_af_k8s.errors import Issue, warning
 
 #: What dbt reads in a project's folders.
 _ENDINGS = (".sql", ".py", ".yml", ".yaml", ".csv", ".md")
+#: Folders that dbt itself makes.
+_MADE = ("target", "dbt_packages", "logs")
 #: So many files are named.
 _NAMED = 3
 
 
-def stale_manifest(project_dir: Path, manifest: Path, files: Iterable[str]) -> tuple[Issue, ...]:
+def stale_manifest(project_dir: Path, manifest: Path, folders: Iterable[str]) -> tuple[Issue, ...]:
     """One warning where files of the project are newer than the manifest.
 
-    `files` are those that the manifest knows, relative to the project: their top folders are walked, so that a new
-    file is seen as well.
+    `folders` are those that dbt reads resources from, relative to the project; they alone are walked.
     """
     try:
         made = manifest.stat().st_mtime
     except OSError:
         return ()
-    newer = sorted(path for path in _sources(project_dir, files) if _changed(project_dir / path) > made)
+    newer = sorted(path for path in _sources(project_dir, folders) if _changed(project_dir / path) > made)
     if not newer:
         return ()
     named = ", ".join(newer[:_NAMED]) + (f" and {len(newer) - _NAMED} more" if len(newer) > _NAMED else "")
@@ -30,14 +31,19 @@ def stale_manifest(project_dir: Path, manifest: Path, files: Iterable[str]) -> t
     return (warning("stale-manifest", message, "Run `dbt parse`.", file=_name(manifest, project_dir)),)
 
 
-def _sources(project_dir: Path, files: Iterable[str]) -> Iterator[str]:
+def _sources(project_dir: Path, folders: Iterable[str]) -> Iterator[str]:
     yield "dbt_project.yml"
-    for folder in sorted({file.split("/", 1)[0] for file in files if "/" in file}):
-        for place, folders, names in os.walk(project_dir / folder):
-            folders.sort()
+    for folder in sorted(folders):
+        for parent, below, names in os.walk(project_dir / folder):
+            below[:] = sorted(name for name in below if _is_read(Path(parent) / name))
             for name in sorted(names):
                 if name.endswith(_ENDINGS):
-                    yield (Path(place) / name).relative_to(project_dir).as_posix()
+                    yield os.path.relpath(Path(parent) / name, project_dir)
+
+
+def _is_read(folder: Path) -> bool:
+    """Whether a folder may hold resources of the project: not what tools put beside them, where a path is `.`."""
+    return not folder.name.startswith(".") and folder.name not in _MADE and not (folder / "pyvenv.cfg").exists()
 
 
 def _changed(path: Path) -> float:

@@ -54,7 +54,7 @@ def resolve_settings(config: Config, *, file: str) -> tuple[Settings, tuple[Issu
     settings = Settings(
         select=config.select,
         exclude=config.exclude,
-        domains=DomainSettings(config.domains.sources, config.domains.folder_depth),
+        domains=DomainSettings(config.domains.sources, config.domains.folder_depth, config.domains.packages),
         targets=TargetSettings(
             default=config.targets.default,
             tests=config.targets.tests,

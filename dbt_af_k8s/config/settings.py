@@ -20,6 +20,8 @@ class DomainSettings:
     sources: tuple[str, ...] = ("folder",)
     #: Which folder below the resource path names the domain: 1 is the first. Shallower nodes take their last folder.
     folder_depth: int = 1
+    #: Nodes of packages: `own`, a domain named after the package, or `folder`, by their folders as the project's are.
+    packages: str = "own"
 
 
 @dataclass(frozen=True, slots=True)

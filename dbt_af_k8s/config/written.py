@@ -50,6 +50,13 @@ class DomainsConfig(Section):
             "less deep takes its last folder.",
         ),
     ] = 1
+    packages: Annotated[
+        Literal["own", "folder"],
+        Field(
+            description="Nodes of a dbt package: in a domain of their own, named after the package, or by their "
+            "folders as if they were the project's, which is dbt-af's way."
+        ),
+    ] = "own"
 
 
 class TargetsConfig(Section):

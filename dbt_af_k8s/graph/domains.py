@@ -1,5 +1,6 @@
 """Which domain a node belongs to, and the graph of domains: the contraction of the graph of refs."""
 
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from dbt_af_k8s.graph.project import ProjectGraph
 from dbt_af_k8s.manifest.values import Node, Source
 
 _YAML = (".yml", ".yaml")
+#: What a path may hold besides the names of folders.
+_NO_FOLDERS = frozenset({"", ".", ".."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,20 @@ class DomainChoice:
 
 
 class ResourceRoots:
-    """The resource paths of each package (`models/`, `seeds/`, `shop/dbt/models/`, ...), as its nodes show them.
+    """The resource paths of each package: `models/`, `seeds/`, `shop/dbt/models/`, `../../common/`, ...
 
-    dbt writes a node's `path` relative to the resource path and `original_file_path` relative to the package, so the
-    difference is the resource path. What is defined in YAML (generic tests, sources) has no such pair of its own.
+    Those of the project itself are what dbt_project.yml says. Those of packages show in their nodes: dbt writes a
+    node's `path` relative to the resource path and `original_file_path` relative to the package, and the difference is
+    the resource path. What is defined in YAML (generic tests, sources) has no such pair of its own.
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
-        roots = {(node.package, node.file[: -len(node.path)]) for node in nodes if node.file.endswith(f"/{node.path}")}
+    def __init__(self, project: str, paths: Iterable[str], nodes: Iterable[Node]) -> None:
+        roots = {
+            (node.package, node.file[: -len(node.path)])
+            for node in nodes
+            if node.package != project and node.file.endswith(f"/{node.path}")
+        }
+        roots |= {(project, "" if path == "." else f"{path}/") for path in map(posixpath.normpath, paths)}
         self._roots = sorted(roots, key=lambda root: (-len(root[1]), root))
 
     def folders_of(self, entry: Node | Source) -> tuple[str, ...]:
@@ -38,13 +47,14 @@ class ResourceRoots:
             parts = self._below_root(entry).split("/")
         # What is defined in YAML has the YAML file's name in its path like a folder: `sales/snapshots.yml/orders.sql`.
         cut = next((index for index, part in enumerate(parts) if part.endswith(_YAML)), len(parts) - 1)
-        return tuple(part for part in parts[:cut] if part)
+        return tuple(part for part in parts[:cut] if part not in _NO_FOLDERS)
 
     def _below_root(self, entry: Node | Source) -> str:
+        file = posixpath.normpath(entry.file)
         for package, root in self._roots:
-            if package == entry.package and entry.file.startswith(root):
-                return entry.file[len(root) :]
-        return entry.file.partition("/")[2]
+            if package == entry.package and file.startswith(root):
+                return file[len(root) :]
+        return file.partition("/")[2]
 
 
 def choose_domain(
@@ -60,10 +70,13 @@ def choose_domain(
         "meta": lambda: DomainChoice(own, "its own `domain` setting") if own else None,
         "folder": lambda: _from_folder(roots.folders_of(entry), settings.folder_depth),
     }
+    is_foreign = entry.package != project
+    if is_foreign and settings.packages == "own":
+        givers = {**givers, "folder": lambda: DomainChoice(entry.package, f"it comes from package `{entry.package}`")}
     for source in settings.sources:
         if (choice := givers[source]()) is not None:
             return choice
-    kind = "project" if entry.package == project else "package"
+    kind = "package" if is_foreign else "project"
     return DomainChoice(entry.package, f"it lies in no folder, so it takes the name of its {kind}")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dbt_af_k8s.config.dbt_project import RESOURCE_PATHS
 from dbt_af_k8s.config.settings import Profile, Settings
 from dbt_af_k8s.errors import Issue
 from dbt_af_k8s.manifest.values import Manifest
@@ -21,6 +22,8 @@ class PlanInputs:
     target: str | None = None
     #: Folder of dbt's artefacts, relative to the project.
     target_path: str = "target"
+    #: Folders that dbt reads resources from, relative to the project.
+    resource_paths: tuple[str, ...] = RESOURCE_PATHS
     #: Issues found while reading; those without a node concern the project as a whole.
     issues: tuple[Issue, ...] = ()
     #: Name of the settings file, for issues about settings.

@@ -154,6 +154,7 @@ def read_inputs(request: PlanRequest, env: Mapping[str, str]) -> PlanInputs:
         profile=profile[0],
         target=request.target,
         target_path=project.target_path,
+        resource_paths=project.resource_paths,
         issues=(*faults, *issues, *project.issues, *profile[1], *manifest.issues, *recorded.issues),
         settings_file=settings_file,
         run_times=recorded.seconds,

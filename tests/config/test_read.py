@@ -38,12 +38,26 @@ def test_a_project_file(tmp_path: Path) -> None:
         "target-path: \"{{ env_var('OUT') }}/x\"\nmodels: {+materialized: table}\n"
     )
     found = read_dbt_project(tmp_path, env={"OUT": "build"})
-    assert found == DbtProjectFile("shop", "shop", "1.0", "build/x", {"a": 1}, ())
+    assert found == DbtProjectFile("shop", "shop", "1.0", "build/x", {"a": 1})
 
 
 def test_a_project_file_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "dbt_project.yml").write_text("name: shop\n")
     assert read_dbt_project(tmp_path) == DbtProjectFile("shop")
+
+
+def test_resource_paths_are_those_that_dbt_reads(tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text(
+        "name: shop\nmodel-paths: [models/, ../../common, \"{{ env_var('MORE') }}\"]\ndata-paths: [data]\n"
+        "seed-paths: [seeds/raw]\nmacro-paths: []\ntest-paths: tests\nfunction-paths: ['.']\n"
+    )
+    found = read_dbt_project(tmp_path, env={"MORE": "extra"})
+    assert found.resource_paths == (
+        *(".", "../../common", "analyses", "extra", "models", "seeds/raw", "snapshots", "tests"),
+    )
+    assert [(issue.code, issue.key) for issue in found.issues] == [("bad-dbt-project", "test-paths")]
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nsource-paths: [sql]\n")
+    assert "sql" in read_dbt_project(tmp_path).resource_paths
 
 
 def test_a_target_path_that_cannot_be_read_is_a_warning(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 from building import model, project, seed, source, test
 
+from dbt_af_k8s.config.dbt_project import RESOURCE_PATHS
 from dbt_af_k8s.config.settings import DomainSettings
 from dbt_af_k8s.graph.domains import ResourceRoots, choose_domain, domain_graph, upstream_domains
 from dbt_af_k8s.graph.project import ProjectGraph
 from dbt_af_k8s.manifest.values import Node
 
-NOWHERE = ResourceRoots([])
+NOWHERE = ResourceRoots("shop", RESOURCE_PATHS, [])
 
 
 def node(resource: str, path: str, file: str, package: str = "shop") -> Node:
@@ -32,7 +33,7 @@ def node(resource: str, path: str, file: str, package: str = "shop") -> Node:
     ],
 )
 def test_folders_as_dbt_writes_them(resource: str, path: str, file: str, folders: tuple[str, ...]) -> None:
-    roots = ResourceRoots([model("a", folder="web"), model("b", folder="web", kind="seed")])
+    roots = ResourceRoots("shop", RESOURCE_PATHS, [model("a", folder="web"), model("b", folder="web", kind="seed")])
     assert roots.folders_of(node(resource, path, file)) == folders
 
 
@@ -40,7 +41,7 @@ def test_without_a_folder_the_project_or_package_names_the_domain() -> None:
     choice = choose_domain(node("model", "a.sql", "models/a.sql"), None, DomainSettings(), "shop", NOWHERE)
     assert (choice.domain, choice.because) == ("shop", "it lies in no folder, so it takes the name of its project")
     choice = choose_domain(node("model", "a.sql", "models/a.sql", "lib"), None, DomainSettings(), "shop", NOWHERE)
-    assert (choice.domain, choice.because) == ("lib", "it lies in no folder, so it takes the name of its package")
+    assert (choice.domain, choice.because) == ("lib", "it comes from package `lib`")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,36 @@ def test_a_folder_deeper_down(depth: int, expected: str) -> None:
         choose_domain(model("m", folder="a/b/c"), None, DomainSettings(folder_depth=depth), "shop", NOWHERE).domain
         == expected
     )
+
+
+def test_a_package_is_a_domain_of_its_own_or_lies_in_folders_like_the_project() -> None:
+    staged = model("a", folder="staging/raw", package="lib")
+    sunk = model("b", folder="", package="lib")
+    roots = ResourceRoots("shop", RESOURCE_PATHS, [staged, sunk])
+    by_folder = DomainSettings(packages="folder")
+    assert choose_domain(staged, None, DomainSettings(), "shop", roots).domain == "lib"
+    assert choose_domain(staged, None, by_folder, "shop", roots).domain == "staging"
+    assert choose_domain(staged, "m", DomainSettings(("meta", "folder")), "shop", roots).domain == "m"
+    choice = choose_domain(sunk, None, by_folder, "shop", roots)
+    assert (choice.domain, choice.because) == ("lib", "it lies in no folder, so it takes the name of its package")
+
+
+@pytest.mark.parametrize(
+    ("paths", "file", "domain"),
+    [
+        (["models", "../../common"], "../../common/sources.yml", "shop"),
+        (["models", "../../common"], "../../common/raw/sources.yml", "raw"),
+        (["models", "./../../common/"], "../../common/raw/sources.yml", "raw"),
+        (["models"], "../../common/sources.yml", "common"),
+        (["."], "raw/sources.yml", "raw"),
+        (["."], "sources.yml", "shop"),
+        (["dbt", "dbt/models"], "dbt/models/raw/s.yml", "raw"),
+    ],
+)
+def test_a_domain_is_a_folder_below_what_the_project_names(paths: list[str], file: str, domain: str) -> None:
+    roots = ResourceRoots("shop", paths, [])
+    entry = replace(source("web", "events"), file=file, path=file)
+    assert choose_domain(entry, None, DomainSettings(), "shop", roots).domain == domain
 
 
 def test_domains_may_depend_on_each_other_in_a_circle() -> None:
@@ -90,7 +121,7 @@ def test_resource_paths_several_folders_deep() -> None:
     deep = Node(
         "model.shop.a", "model", "a", "shop", "sales/core/a.sql", "shop/dbt/models/sales/core/a.sql", ("shop", "a")
     )
-    roots = ResourceRoots([deep])
+    roots = ResourceRoots("shop", ["shop/dbt/models/"], [deep])
     assert roots.folders_of(deep) == ("sales", "core")
     assert roots.folders_of(node("test", "not_null_a.sql", "shop/dbt/models/sales/a.yml")) == ("sales",)
     raw = source("web", "events")

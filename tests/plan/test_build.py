@@ -233,7 +233,7 @@ def test_ids_do_not_depend_on_tests() -> None:
 
 
 def test_a_packages_node_of_the_same_name_is_told_apart() -> None:
-    plan = plan_of(model("orders"), model("orders", package="lib"))
+    plan = plan_of(model("orders"), model("orders", package="lib"), settings={"domains": {"packages": "folder"}})
     tasks = tasks_of(plan, "sales__daily")
     assert tasks["orders"].nodes == ("model.shop.orders",)
     assert tasks["lib__orders"].nodes == ("model.lib.orders",)

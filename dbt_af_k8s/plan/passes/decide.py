@@ -58,7 +58,7 @@ def decide(inputs: PlanInputs) -> Decisions:
     """Decide everything that concerns one node alone, or a test and the node or source it is placed with."""
     graph = ProjectGraph(inputs.manifest)
     schedules, scripts = ScheduleBook(inputs), Scripts(inputs)
-    roots = ResourceRoots(inputs.manifest.nodes.values())
+    roots = ResourceRoots(inputs.project, inputs.resource_paths, inputs.manifest.nodes.values())
     issues: list[Issue] = [*graph.issues, *schedules.issues]
     sources: dict[str, SourceDecision] = {}
     for key, source in sorted(inputs.manifest.sources.items()):
