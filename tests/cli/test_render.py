@@ -44,8 +44,8 @@ def test_yaml_ready_for_kubectl(scripts: Shop) -> None:
     env = {each["name"]: each.get("value") for each in base["env"]}
     assert (env["START_DTTM"], env["END_DTTM"]) == ("2026-03-01T00:00:00+00:00", "2026-03-02T00:00:00+00:00")
     assert json.loads(env["DAG_RUN_CONF"]) == {"full": True}
-    volume, result = pod["spec"]["volumes"]
-    assert result == {"name": "dbt-af-result", "emptyDir": {}}
+    volume, for_the_result = pod["spec"]["volumes"]
+    assert for_the_result == {"name": "dbt-af-result", "emptyDir": {}}
     assert volume["configMap"]["name"] == config_map["metadata"]["name"]
     assert "    - |\n" in result.stdout or "- |\n" in result.stdout, "the script's start is no block to read"
 
