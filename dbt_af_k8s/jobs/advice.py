@@ -5,6 +5,7 @@ from typing import Any
 
 from dbt_af_k8s.errors import Issue, warning
 from dbt_af_k8s.jobs.run import QUEUE_LABEL
+from dbt_af_k8s.jobs.sidecars import sidecar_advice
 
 #: Seconds that a Job should outlive its end, so that whoever looks at it now and then sees the end.
 LEAST_TTL = 60
@@ -24,6 +25,7 @@ def job_advice(
             node=node,
             key="spec.ttlSecondsAfterFinished",
         )
+    yield from sidecar_advice(job, node=node)
     queue = ((job.get("metadata") or {}).get("labels") or {}).get(QUEUE_LABEL)
     if queue is not None and on_kill_action == "suspend":
         yield warning(

@@ -6,6 +6,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from dbt_af_k8s.config.wording import listed, quoted
 from dbt_af_k8s.errors import Issue, ProjectError, error, warning
+from dbt_af_k8s.jobs.sidecars import injection_advice
 from dbt_af_k8s.jobs.template import FindTemplate, is_template_name, plain
 
 
@@ -35,6 +36,7 @@ def template_issues(name: str, find: FindTemplate, *, searched: tuple[str, ...],
             message = f"The Jinja is broken: {plain(broken.message)} (line {broken.lineno})."
             yield error("job-template", message, "Correct that line.", file=found.file, node=node)
             continue
+        yield from injection_advice(found.text, file=found.file, node=node)
         for other in _named(tree):
             if other not in seen:
                 seen.add(other)

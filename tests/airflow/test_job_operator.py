@@ -372,6 +372,26 @@ def test_a_deferred_job_tells_its_log_in_between_and_each_line_once(
     assert lines == ["line 1", "line 2", "line 3"]
 
 
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "followed"])
+def test_a_sidecar_that_holds_a_job_up_is_named_once(
+    bench: Bench,
+    stand_in: "Cluster",
+    deferrable: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dbt_af_k8s.jobs import sidecars
+
+    monkeypatch.setattr(sidecars, "PATIENCE", 0.5)
+    proxy = {"name": "proxy", "image": bench.place.shell_image, "command": ["sh", "-c", "sleep 6"]}
+    stand_in.inject(proxy, "export-*")
+    operator = bench.operator("true", deferrable=deferrable)
+    result = deferred(bench, lambda: operator.execute(bench.context)) if deferrable else operator.execute(bench.context)
+    assert result["succeeded"] == 1
+    words = "main (exit code 0) has ended, and proxy goes on: the Job cannot complete before."
+    assert capsys.readouterr().out.count(words) == 1
+
+
 def test_a_deferred_task_that_is_killed_deletes_its_job(bench: Bench) -> None:
     from airflow.sdk.exceptions import TaskDeferred
 

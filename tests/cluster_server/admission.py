@@ -1,6 +1,8 @@
 """What the server does with an object before it is stored: the schema, the rules of its kind, defaults, admission."""
 
 import base64
+from copy import deepcopy
+from fnmatch import fnmatchcase
 from typing import Any
 
 from cluster_server.answers import Refused, invalid, not_found
@@ -25,6 +27,8 @@ def admit_new(store: Store, kind: Kind, namespace: str, thing: Thing) -> Thing:
     check_schema(kind, thing)
     metadata = thing.setdefault("metadata", {})
     metadata.pop("uid", None)
+    if kind.name == "Pod":
+        _inject(store, thing)
     if kind.namespaced:
         _check_namespace(store, kind, namespace, metadata)
     _set_defaults(kind, thing)
@@ -66,6 +70,14 @@ def admit_change(kind: Kind, old: Thing, new: Thing, subresource: str) -> Thing:
     if problems:
         raise invalid(kind.name, new["metadata"]["name"], problems)
     return new
+
+
+def _inject(store: Store, pod: Thing) -> None:
+    """Add what webhooks add to the containers of a pod."""
+    name = pod["metadata"].get("name") or pod["metadata"].get("generateName") or ""
+    added = [deepcopy(container) for pattern, container in store.injected if fnmatchcase(name, pattern)]
+    if added:
+        pod["spec"]["containers"] = [*pod["spec"]["containers"], *added]
 
 
 def _versions(thing: Thing) -> dict[str, Any]:

@@ -178,12 +178,16 @@ class JobController:
         self._change(job, change)
 
     def _write(self, job: Thing, tally: Tally, active: list[Thing]) -> None:
-        running = [pod for pod in active if (pod.get("status") or {}).get("phase") == "Running"]
+        ready = [pod for pod in active if _is_ready(pod)]
 
         def change(stored: Thing) -> None:
             status = stored["status"]
             status.setdefault("startTime", now())
-            status |= {"ready": len(running), "terminating": 0, "uncountedTerminatedPods": {}}
+            status |= {
+                "ready": len(ready),
+                "terminating": 0,
+                "uncountedTerminatedPods": {},
+            }
             for key, value in (
                 ("active", len(active)),
                 ("succeeded", tally.count("Succeeded")),
@@ -261,6 +265,12 @@ class JobController:
 
     def _change(self, job: Thing, change: object) -> None:
         self._store.change(JOB, job["metadata"]["namespace"], job["metadata"]["name"], change)  # type: ignore[arg-type]
+
+
+def _is_ready(pod: Thing) -> bool:
+    """Whether all of its containers run."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def _is(status: Thing, kind: str) -> bool:

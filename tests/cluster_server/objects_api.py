@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import Callable
 from copy import deepcopy
-from fnmatch import fnmatchcase
 from typing import Any
 
 from cluster_server.admission import admit_change, admit_new
@@ -26,8 +25,6 @@ class Objects:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: What a webhook adds to every new pod whose name fits the pattern: containers.
-        self.injected: list[tuple[str, Thing]] = []
         #: The pods that clients have sent, as they were sent.
         self.sent_pods: list[Thing] = []
 
@@ -50,7 +47,6 @@ class Objects:
             raise Refused(405, "the server does not allow this method on the requested resource")
         if asked.kind is POD:
             self.sent_pods.append(deepcopy(thing))
-            self._inject(thing)
         admitted = admit_new(self._store, asked.kind, asked.namespace or "", thing)
         if asked.query.get("dryRun") == "All":
             return 201, admitted
@@ -59,12 +55,6 @@ class Objects:
             first = {"metadata": {"name": "default", "namespace": made["metadata"]["name"]}}
             self._store.create(ACCOUNT, first)
         return 201, made
-
-    def _inject(self, pod: Thing) -> None:
-        name = pod["metadata"].get("name") or pod["metadata"].get("generateName") or ""
-        for pattern, container in self.injected:
-            if fnmatchcase(name, pattern):
-                pod["spec"]["containers"] = [*pod["spec"]["containers"], deepcopy(container)]
 
     def _get(self, asked: Asked, _: bytes, __: str) -> tuple[int, Any]:
         return 200, self._store.get(asked.kind, asked.namespace or "", asked.name)

@@ -126,7 +126,7 @@ class Cluster:
 
     def inject(self, container: Thing, pod: str = "*") -> None:
         """Add a container to new pods of such names, as a mesh's webhook does, until faults are cleared."""
-        self.do(lambda: self.api.objects.injected.append((pod, container)))
+        self.do(lambda: self.store.injected.append((pod, container)))
 
     @contextmanager
     def older_kubelet(self) -> Iterator[None]:
@@ -142,7 +142,7 @@ class Cluster:
 
         def work() -> None:
             self.faults.clear()
-            self.api.objects.injected.clear()
+            self.store.injected.clear()
 
         self.do(work)
 

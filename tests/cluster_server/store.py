@@ -56,6 +56,8 @@ class Store:
     forgotten: int = 0
     things: dict[Kind, dict[tuple[str, str], Thing]] = field(default_factory=dict)
     history: deque[Change] = field(default_factory=deque)
+    #: What webhooks add to new pods: a pattern of their names, and a container.
+    injected: list[tuple[str, Thing]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def create(self, kind: Kind, thing: Thing) -> Thing:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from dbt_af_k8s.airflow.cluster_calls import said_by
+from dbt_af_k8s.jobs import sidecars
 from dbt_af_k8s.jobs.run import state_of, suspension
 from dbt_af_k8s.jobs.verdict import progress_of
 from dbt_af_k8s.k8s.cluster import ClusterAccess
@@ -45,6 +47,9 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
         self.poll_every = poll_every
         self.look_after = look_after
         self.on_kill_action = on_kill_action
+        #: When it was seen first that a pod of the job runs and is not ready; and the pods that were told of.
+        self._not_ready: float | None = None
+        self._held_up: set[str] = set()
 
     @classmethod
     def of(
@@ -92,10 +97,39 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
                 break
             if state_of(job) != "running":
                 break
+            await self._tell_held_up(job)
             if self._is_time_to_look(job, asyncio.get_running_loop().time() - begun):
                 job = None
                 break
         yield TriggerEvent({"job": job})  # type: ignore[no-untyped-call]
+
+    async def _tell_held_up(self, job: dict[str, Any]) -> None:
+        """One line for each pod whose work has ended while another container goes on, so that the job cannot end."""
+        progress, now = progress_of(job), asyncio.get_running_loop().time()
+        if progress.active <= progress.ready:
+            self._not_ready = None
+            return
+        if self._not_ready is None:
+            self._not_ready = now
+        if now - self._not_ready < sidecars.PATIENCE:
+            return
+        self._not_ready = now
+        try:
+            found = dict(sidecars.held_up(await self._pods(), datetime.now(UTC), sidecars.PATIENCE))
+        except Exception as failed:  # noqa: BLE001 - it is a help; the job's end is what counts
+            self.log.warning("Looking for the pods of Job %s/%s failed: %s", self.namespace, self.name, failed)
+            return
+        for pod in sorted(set(found) - self._held_up):
+            self.log.warning("%s", found[pod])
+        self._held_up |= set(found)
+
+    async def _pods(self) -> list[dict[str, Any]]:
+        from kubernetes_asyncio.client import CoreV1Api
+
+        async with (await self._hook()).get_conn() as client:
+            selector = f"batch.kubernetes.io/controller-uid={self.uid}"
+            found = await CoreV1Api(client).list_namespaced_pod(self.namespace, label_selector=selector)
+            return [client.sanitize_for_serialization(pod) for pod in found.items]
 
     def _is_time_to_look(self, job: dict[str, Any], seconds: float) -> bool:
         return self.look_after is not None and seconds >= self.look_after and bool(progress_of(job).active)
