@@ -12,7 +12,7 @@ WRONG_DATE_FIX = "Write a date like 2026-01-31, or a time like 2026-01-31T06:00:
 #: A date or a time in the JSON schema; `unit` is for the reference.
 DATE_SCHEMA = {"type": "string", "unit": "date or time, ISO 8601"}
 #: Years for which a calendar of runs makes sense.
-_YEARS = range(1970, 2200)
+YEARS = range(1970, 2200)
 #: Names in time zone databases that mean another zone on every machine, or none.
 _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 
@@ -23,8 +23,8 @@ def read_moment(written: Any, *, default_zone: tzinfo = UTC) -> datetime:
     Raises ValueError, in words for the user, for anything else and for years outside 1970 to 2199.
     """
     moment = _as_written(written)
-    if moment.year not in _YEARS:
-        raise ValueError(f"must lie in the years {_YEARS[0]} to {_YEARS[-1]}, found {shown(written)}")
+    if moment.year not in YEARS:
+        raise ValueError(f"must lie in the years {YEARS[0]} to {YEARS[-1]}, found {shown(written)}")
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=default_zone)).astimezone(UTC)
 
 

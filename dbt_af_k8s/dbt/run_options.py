@@ -12,13 +12,15 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from dbt_af_k8s.config.calendar_words import YEARS
+
 #: What dbt's own options take (`dbt run --help`, 1.11), as a person would say it.
 _FLAG, _COUNT, _TEXT, _TERMS, _MOMENT, _OBJECT = (
     "true or false",
     "a whole number from 1",
     "a text",
     "a text or a list of texts",
-    "an ISO 8601 date or time",
+    f"an ISO 8601 date or time of the years {YEARS[0]} to {YEARS[-1]}",
     "a JSON object",
 )
 _KNOWN = MappingProxyType(
@@ -128,7 +130,7 @@ def _is_text(value: object) -> bool:
 
 def _is_moment(value: object) -> bool:
     try:
-        return isinstance(value, str) and datetime.fromisoformat(value) is not None
+        return isinstance(value, str) and datetime.fromisoformat(value).year in YEARS
     except ValueError:
         return False
 

@@ -1,7 +1,8 @@
 """Which runs of an upstream DAG a run waits for. The rule of the whole library; the calendar alone answers."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+from dbt_af_k8s.config.calendar_words import YEARS
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
 
@@ -12,6 +13,10 @@ WAIT_POLICIES = ("last", "all")
 #: What a run does for which no upstream run can exist yet (`waits.first_runs`): be skipped, wait for the upstream DAG's
 #: first run, or run all the same.
 FIRST_RUNS = ("skip", "wait", "run")
+
+
+#: No run ends later; beyond, dates run out.
+_END_OF_CALENDARS = datetime(YEARS.stop, 1, 1, tzinfo=UTC)
 
 
 def runs_waited_for(
@@ -26,10 +31,14 @@ def runs_waited_for(
     """
     if policy not in WAIT_POLICIES:
         raise ValueError(f"unknown wait policy {policy!r}: one of {', '.join(WAIT_POLICIES)}")
-    runs = upstream.intervals_ending_in(interval.start, interval.end) if policy == "all" else ()
-    if not runs:
-        runs = (upstream.interval_ending_at_or_before(interval.end),)
-    runs = tuple(run for run in runs if run.start >= start_date)
+    # A run that begins at the start date or later ends after it: what lies before need not be walked over.
+    end = min(interval.end, _END_OF_CALENDARS)
+    runs: tuple[Interval, ...] = ()
+    if end > start_date:
+        start = max(interval.start, start_date)
+        runs = upstream.intervals_ending_in(start, end) if policy == "all" else ()
+        runs = runs or (upstream.interval_ending_at_or_before(end),)
+        runs = tuple(run for run in runs if run.start >= start_date)
     if not runs and first_runs == "wait":
         return (upstream.interval_starting_at_or_after(start_date),)
     return runs

@@ -60,6 +60,8 @@ def test_a_dag_that_waits_for_nothing(shop: Shop, dag_id: str) -> None:
         (("sales__daily", "--start", "2026-02-01"), "give both, or leave both empty"),
         (("sales__daily", "--start", "2026-02-02", "--end", "2026-02-01"), "is not after"),
         (("sales__daily", "--start", "yesterday", "--end", "2026-02-01"), "no date and time"),
+        (("sales__daily", "--start", "0001-01-01", "--end", "9999-12-31"), "lies in the year 0001"),
+        (("sales__daily", "--start", "2026-01-01", "--end", "2199-12-31"), "more than 100 years"),
     ],
 )
 def test_usage(shop: Shop, argv: tuple[str, ...], message: str) -> None:

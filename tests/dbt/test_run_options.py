@@ -58,7 +58,14 @@ def test_exclude_and_vars_are_told_apart() -> None:
         ({"vars": "{}"}, 'extra: `vars` takes a JSON object, not "{}".'),
         ({"sample": " "}, 'extra: `sample` takes a text, not " ".'),
         ({"sample": "a\nb"}, 'extra: `sample` takes a text, not "a\\nb".'),
-        ({"event-time-start": "now"}, 'extra: `event-time-start` takes an ISO 8601 date or time, not "now".'),
+        (
+            {"event-time-start": "now"},
+            'extra: `event-time-start` takes an ISO 8601 date or time of the years 1970 to 2199, not "now".',
+        ),
+        (
+            {"event-time-end": "0206-01-01"},
+            'extra: `event-time-end` takes an ISO 8601 date or time of the years 1970 to 2199, not "0206-01-01".',
+        ),
         (
             {"exclude": ["a", "--target"]},
             (

@@ -1,8 +1,11 @@
 """Intervals of runs that a person starts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.schedule.calendar import Calendar
@@ -76,7 +79,18 @@ def test_a_form_without_offset_is_read_in_the_time_zone() -> None:
         (
             "2026-01-01",
             "9999-12-31T23:00-10:00",
-            f"end_dttm is no date and time that can be read: '9999-12-31T23:00-10:00'. {HINT}",
+            "end_dttm (9999-12-31T23:00-10:00) lies in the year 9999: the years 1970 to 2199 can be run.",
+        ),
+        (
+            "0206-01-01",
+            "2026-01-01",
+            "start_dttm (0206-01-01) lies in the year 0206: the years 1970 to 2199 can be run.",
+        ),
+        ("2026-01-01", "20260-01-01", f"end_dttm is no date and time that can be read: '20260-01-01'. {HINT}"),
+        (
+            "2026-01-01",
+            "2160-01-01",
+            "From start_dttm (2026-01-01) to end_dttm (2160-01-01) it is more than 100 years: check the years.",
         ),
     ],
 )
@@ -84,3 +98,22 @@ def test_forms_that_cannot_be(start: str | None, end: str | None, message: str) 
     with pytest.raises(UsageError) as caught:
         interval_from_form(start, end, "UTC")
     assert str(caught.value) == message
+
+
+@given(st.datetimes(timezones=st.timezones()), st.datetimes(timezones=st.timezones()), st.timezones())
+def test_a_form_of_any_years_is_an_interval_or_refused(start: datetime, end: datetime, zone: ZoneInfo) -> None:
+    try:
+        found = interval_from_form(start.isoformat(), end.isoformat(), zone.key)
+    except UsageError:
+        return
+    assert found is not None
+    assert found.start < found.end <= found.start + timedelta(days=36525)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.sampled_from(["0 * * * *", "30 2 29 2 *", "0 0 1 * *"]))
+def test_a_run_of_any_year_has_an_interval_or_is_refused(date: datetime, cron: str) -> None:
+    if 1970 <= date.year < 2200:
+        assert interval_of_manual_run(Calendar(cron), logical_date=date, run_after=date).end <= date
+    else:
+        with pytest.raises(UsageError, match="the years 1970 to 2199 can be run"):
+            interval_of_manual_run(Calendar(cron), logical_date=date, run_after=date)

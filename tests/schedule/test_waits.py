@@ -9,7 +9,7 @@ from properties import examples
 
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
-from dbt_af_k8s.schedule.waits import WAIT_POLICIES, runs_waited_for
+from dbt_af_k8s.schedule.waits import FIRST_RUNS, WAIT_POLICIES, runs_waited_for
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURLY = Calendar("0 * * * *")
@@ -124,3 +124,41 @@ def test_all_waits_for_every_frequent_run_once(frequent: Calendar, rare: Calenda
     row = rare.intervals_ending_in(moment, moment + timedelta(days=15))
     waited = [run for interval in row for run in runs_waited_for(frequent, "all", interval, START)]
     assert waited == list(frequent.intervals_ending_in(row[0].start, row[-1].end))
+
+
+class TestClipping:
+    """Runs are looked for from the start date on: with the same answer, and in no time whatever the interval is."""
+
+    @settings(max_examples=examples(60))
+    @given(calendars, st.sampled_from(WAIT_POLICIES), moments, moments, moments)
+    def test_the_answer_is_that_of_the_whole_way(
+        self, upstream: Calendar, policy: str, one: datetime, other: datetime, start_date: datetime
+    ) -> None:
+        start, end = sorted((one, other))
+        interval = Interval(start - timedelta(days=30), end)
+        whole = upstream.intervals_ending_in(interval.start, interval.end) if policy == "all" else ()
+        whole = whole or (upstream.interval_ending_at_or_before(interval.end),)
+        expected = tuple(run for run in whole if run.start >= start_date)
+        assert runs_waited_for(upstream, policy, interval, start_date) == expected
+
+    @settings(max_examples=examples(60))
+    @given(
+        calendars,
+        st.sampled_from(WAIT_POLICIES),
+        st.sampled_from(FIRST_RUNS),
+        st.datetimes(timezones=st.just(UTC)),
+        st.timedeltas(timedelta(minutes=1), timedelta(days=40)),
+    )
+    def test_no_year_is_too_much(
+        self, upstream: Calendar, policy: str, first_runs: str, start: datetime, length: timedelta
+    ) -> None:
+        last = datetime.max.replace(tzinfo=UTC)
+        end = start + length if start < last - length else last
+        runs = runs_waited_for(upstream, policy, Interval(start, end), START, first_runs)
+        assert all(run.start >= START for run in runs)
+        if end <= START:
+            assert len(runs) == (first_runs == "wait")
+
+    def test_two_thousand_years_of_quarters_of_an_hour(self) -> None:
+        since_the_year_1 = Interval(datetime.min.replace(tzinfo=UTC), at("2026-01-02T00:00"))
+        assert len(runs_waited_for(Calendar("*/15 * * * *"), "all", since_the_year_1, START)) == 96

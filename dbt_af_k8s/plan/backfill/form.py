@@ -10,7 +10,7 @@ from dbt_af_k8s.dbt.command import END_VAR, START_VAR
 from dbt_af_k8s.dbt.run_options import shown, term_problems
 from dbt_af_k8s.errors import FormError, UsageError
 from dbt_af_k8s.schedule.chunks import CHUNKS, cut_range
-from dbt_af_k8s.schedule.intervals import moment_from_form
+from dbt_af_k8s.schedule.intervals import moment_from_form, range_problem
 from dbt_af_k8s.schedule.values import Interval
 
 #: Where the form of a following chunk says which one it is: `{"of": run id, "number": 2, "chunks": 31}`.
@@ -49,8 +49,9 @@ def read_backfill_form(form: Mapping[str, Any], timezone: str = "UTC") -> Backfi
     """
     problems: list[str] = []
     start, end = (_moment(form, name, timezone, problems) for name in (START_VAR, END_VAR))
-    if start is not None and end is not None and end <= start:
-        problems.append(f"{END_VAR} ({form[END_VAR]}) is not after {START_VAR} ({form[START_VAR]}).")
+    if start is not None and end is not None:
+        problem = range_problem(start, end, str(form[START_VAR]), str(form[END_VAR]))
+        problems += [problem] if problem else []
     chunk = form.get("chunk") or "none"
     if chunk not in CHUNKS:
         problems.append(f"chunk is {shown(chunk)}: it can be {', '.join(CHUNKS)}.")
