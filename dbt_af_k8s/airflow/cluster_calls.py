@@ -17,6 +17,8 @@ _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _PASSING = (429, 500, 502, 503, 504)
 #: Longest pause that a `Retry-After` can ask for, in seconds.
 _LONGEST_PAUSE = 60.0
+#: Seconds between two looks at what is being deleted.
+_LOOK = 0.5
 #: Where a pod finds the namespace that it runs in.
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -94,17 +96,39 @@ class Cluster:
         self._or_none("changing the Job", lambda: api.patch_namespaced_job(name, namespace, dict(patch)))
 
     def delete_job(self, namespace: str, name: str, *, wait: float = 0) -> None:
-        """Delete a job and its pods; with `wait` (seconds) come back when it is gone, or the time is over."""
+        """Delete a job and its pods; with `wait` (seconds) come back when it is gone.
+
+        `ClusterError` where it is still there when the time is over.
+        """
         api = self._hook.batch_v1_client
+        there = self.job(namespace, name) if wait else None
         self._or_none(
             "deleting the Job",
             lambda: api.delete_namespaced_job(
                 name, namespace, propagation_policy="Foreground" if wait else "Background"
             ),
         )
+        if there is not None:
+            self.wait_until_gone("Job", there, wait)
+
+    def wait_until_gone(self, kind: str, there: Mapping[str, Any], wait: float) -> None:
+        """Come back when an object that is being deleted, a Job or a PersistentVolumeClaim, is gone.
+
+        `ClusterError` where it is still there after `wait` seconds. Another one of its name is not it.
+        """
+        metadata = there["metadata"]
+        read = self.job if kind == "Job" else self.claim
         end = time.monotonic() + wait
-        while time.monotonic() < end and self.job(namespace, name) is not None:
-            time.sleep(0.5)
+        while True:
+            now = read(metadata["namespace"], metadata["name"])
+            if now is None or now["metadata"]["uid"] != metadata["uid"]:
+                return
+            if time.monotonic() >= end:
+                held = ", ".join(now["metadata"].get("finalizers") or ())
+                by = f", held by {held}" if held else ""
+                name = f"{metadata['namespace']}/{metadata['name']}"
+                raise ClusterError(f"the deletion of {kind} {name}", None, f"it is still there after {wait:g} s{by}")
+            time.sleep(_LOOK)
 
     # What belongs to a job
 
@@ -162,14 +186,28 @@ class Cluster:
             lambda: api.read_namespaced_persistent_volume_claim(name, namespace),
         )
 
-    def delete_claim(self, namespace: str, name: str) -> bool:
-        """Delete a claim; whether there was one."""
+    def delete_claim(self, namespace: str, name: str) -> None:
+        """Ask for a claim's deletion. It stays as long as a pod uses it, a finished one included."""
         api = self._hook.core_v1_client
-        found = self._or_none(
+        self._or_none(
             "deleting the PersistentVolumeClaim",
             lambda: api.delete_namespaced_persistent_volume_claim(name, namespace),
         )
-        return found is not None
+
+    def pods_with_claim(self, namespace: str, claim: str) -> list[dict[str, Any]]:
+        """The pods that use a claim, by name."""
+        api = self._hook.core_v1_client
+        found = self._json("looking for pods", lambda: api.list_namespaced_pod(namespace))
+        pods = [pod for pod in found.get("items") or () if claim in _claims_of(pod)]
+        return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def delete_pod(self, pod: Mapping[str, Any]) -> None:
+        """Delete a pod, which may be gone already."""
+        metadata, api = pod["metadata"], self._hook.core_v1_client
+        body = {"preconditions": {"uid": metadata["uid"]}}
+        self._or_none(
+            "deleting a pod", lambda: api.delete_namespaced_pod(metadata["name"], metadata["namespace"], body=body)
+        )
 
     def _or_none(self, what: str, call: Callable[[], Any]) -> dict[str, Any] | None:
         try:
@@ -200,6 +238,11 @@ class Cluster:
                     raise ClusterError(what, None, _one_line(str(failed))) from None
                 time.sleep(pause)
         raise ClusterError(what, None, "it was never tried")
+
+
+def _claims_of(pod: Mapping[str, Any]) -> list[str]:
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    return [str(each["persistentVolumeClaim"]["claimName"]) for each in volumes if each.get("persistentVolumeClaim")]
 
 
 def said_by(failed: Any) -> str:

@@ -68,6 +68,29 @@ def load_yaml(data: bytes, *, file: str) -> YamlFile:
     return YamlFile(mapping, tuple(duplicates))
 
 
+def without_empty_documents(text: str) -> str:
+    """The text without the `---` of documents in which nothing stands, its lines where they were.
+
+    A `---` at the end, or two in a row, is what many templates leave; Kubernetes' own tools pass over it. A text that
+    is no YAML comes back as it is.
+    """
+    lines = text.split("\n")
+    start: Any = None
+    is_empty = True
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.DocumentStartEvent):
+                start, is_empty = (event.start_mark if event.explicit else None), True
+            elif isinstance(event, yaml.DocumentEndEvent):
+                if start is not None and is_empty:
+                    lines[start.line] = ""
+            elif not (isinstance(event, yaml.ScalarEvent) and event.value == "" and event.implicit[0]):
+                is_empty = False
+    except yaml.YAMLError:
+        return text
+    return "\n".join(lines)
+
+
 def duplicate_errors(found: YamlFile, *, file: str) -> tuple[Issue, ...]:
     """Duplicate keys as errors: in a file of ours the key that YAML drops was meant."""
     return tuple(

@@ -7,7 +7,7 @@ from dbt_af_k8s.config.problems import Finding, dotted
 from dbt_af_k8s.config.template_text import TemplateText
 from dbt_af_k8s.config.wording import choose_from, quoted, shown
 from dbt_af_k8s.config.yaml_lines import Mark, key_marks, line_of
-from dbt_af_k8s.config.yaml_text import duplicate_errors, load_yaml
+from dbt_af_k8s.config.yaml_text import duplicate_errors, load_yaml, without_empty_documents
 from dbt_af_k8s.errors import Issue, ProjectError, error
 from dbt_af_k8s.k8s.check import Path, check_object
 from dbt_af_k8s.k8s.kinds import LABEL_KEY_FIX
@@ -26,7 +26,7 @@ def read_job(rendered: TemplateText) -> dict[str, Any]:
     Lines in messages are those of the rendered text, which `write_rendered_to` and `dbt-af-k8s render` show.
     """
     file = f"{rendered.file} (rendered)"
-    data = rendered.text.encode("utf-8", "surrogatepass")
+    data = without_empty_documents(rendered.text).encode("utf-8", "surrogatepass")
     found = load_yaml(data, file=file)
     if not found.mapping:
         nothing = "Nothing is left of the template."

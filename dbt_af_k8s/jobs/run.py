@@ -49,6 +49,11 @@ class JobRun:
         """The labels as the API takes them."""
         return ",".join(f"{key}={value}" for key, value in sorted(self.labels.items()))
 
+    def has_pod(self, pod: Mapping[str, Any]) -> bool:
+        """Whether a pod belongs to this run of the DAG, whichever its task."""
+        labels = pod["metadata"].get("labels") or {}
+        return all(labels.get(key) == self.labels[key] for key in (f"{PREFIX}dag", f"{PREFIX}run"))
+
     @property
     def mark(self) -> str:
         """Eight characters that tell this run of this task from all others."""
@@ -128,6 +133,11 @@ def state_of(job: Mapping[str, Any]) -> str:
         if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
             return "complete" if condition["type"] == "Complete" else "failed"
     return "running"
+
+
+def has_ended(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod's containers have all ended, well or not."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def suspension(is_on: bool) -> dict[str, Any]:

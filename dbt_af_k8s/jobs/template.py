@@ -3,6 +3,8 @@
 Files are read by whoever calls. Every fault is told with file and line.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -27,6 +29,8 @@ from dbt_af_k8s.config.wording import closest, listed, quoted
 from dbt_af_k8s.errors import Issue, ProjectError, error
 from dbt_af_k8s.k8s.names import safe_dns_label
 
+#: A backslash with what it escapes; in its group a letter beyond U+FFFF, as JSON writes it.
+_ESCAPE = re.compile(r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\.")
 #: Longest piece of somebody else's message that ours repeats, in characters.
 _LONGEST = 300
 #: Most characters or items that `*` may come to, and the largest numbers of `**`.
@@ -83,6 +87,7 @@ def render_template(
     sandbox = _Sandbox(loader=loader, undefined=StrictUndefined, autoescape=False)
     sandbox.filters.update(surroundings.filters)
     sandbox.filters["dns_label"] = safe_dns_label
+    sandbox.policies["json.dumps_function"] = json_and_yaml
     sandbox.globals.update(surroundings.names)
     try:
         template = sandbox.get_template(name)
@@ -91,6 +96,18 @@ def render_template(
         fault = _Fault(failed, name, loader.found, searched)
         known = {**sandbox.globals, **variables}
         raise ProjectError(list(fault.issues(sandbox, known))) from failed
+
+
+def json_and_yaml(value: Any, **options: Any) -> str:
+    """`tojson` as JSON and YAML both read it: a letter beyond U+FFFF stands as it is.
+
+    JSON writes it as two escapes, of which YAML makes two letters that do not exist.
+    """
+    return _ESCAPE.sub(lambda found: _letter(found[1]) or found[0], json.dumps(value, **options))
+
+
+def _letter(pair: str | None) -> str | None:
+    return None if pair is None else str(json.loads(f'"{pair}"'))
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):

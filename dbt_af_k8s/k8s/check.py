@@ -50,6 +50,23 @@ def check_object(value: Any, type_name: str, path: Path) -> Iterator[Finding]:
         if field.is_required and value.get(name) is None:
             message = f"`{dotted(path)}` has no `{name}`, which a {type_name} of Kubernetes must have."
             yield Finding((*path, name), "missing", message, f"Give `{name}` a value.")
+    if type_name == "EnvVar":
+        yield from _env_variable(value, path)
+
+
+def _env_variable(value: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    """A variable has one source (Kubernetes' `validateEnvVarValueFrom`)."""
+    source = value.get("valueFrom")
+    if source is None:
+        return
+    if value.get("value") not in (None, ""):
+        message = f"`{dotted(path)}` has `value` and `valueFrom`; Kubernetes takes one of them."
+        yield Finding((*path, "value"), "wrong", message, "Remove one of the two.")
+    known = fields_of("EnvVarSource")
+    given = [key for key, below in source.items() if below is not None] if isinstance(source, Mapping) else ["?"]
+    if len(given) != 1 and all(key in known for key in given):
+        message = f"`{dotted((*path, 'valueFrom'))}` must have exactly one source."
+        yield Finding((*path, "valueFrom"), "wrong", message, f"Write one of {listed(known)}.")
 
 
 def _check_field(value: Any, field: FieldType, name: tuple[str, str], path: Path) -> Iterator[Finding]:

@@ -416,8 +416,152 @@ def test_a_claim_is_around_the_job(bench: Bench) -> None:
     assert bench.claims() == [name]
     assert operator.variables(bench.context)["volume_claim"] == name
     assert remove.execute(bench.context) == name
-    bench.until(lambda: not bench.claims())
+    assert not bench.claims()
     assert remove.execute(bench.context) == name
+
+
+def with_claim(bench: Bench, script: str, **arguments: Any) -> tuple[Any, Any, Any]:
+    """A job whose pod mounts its run's claim, and the tasks around it."""
+    from dbt_af_k8s.airflow import VolumeClaim, with_volume_claim
+
+    operator = bench.operator(script, **arguments)
+    path = Path(operator.template)
+    mounted = (
+        "          volumeMounts: [{name: scratch, mountPath: /scratch}]\n"
+        '      volumes: [{name: scratch, persistentVolumeClaim: {claimName: "{{ volume_claim }}"}}]\n'
+    )
+    path.write_text(path.read_text(encoding="utf-8") + mounted, encoding="utf-8")
+    with_volume_claim(operator, VolumeClaim("scratch", "1Mi"))
+    make, remove = (operator.dag.get_task(f"export__{name}") for name in ("volume", "volume_removal"))
+    return make, operator, remove
+
+
+def claim_or_none(bench: Bench, name: str) -> Any:
+    found = bench.core.list_namespaced_persistent_volume_claim(bench.place.namespace).items
+    return next((claim for claim in found if claim.metadata.name == name), None)
+
+
+@pytest.mark.parametrize("script", ["true", "exit 3"])
+def test_a_removed_claim_is_gone_though_the_jobs_pod_held_it(bench: Bench, script: str) -> None:
+    from dbt_af_k8s.airflow import JobFailedError
+
+    make, job, remove = with_claim(bench, script)
+    name = make.execute(bench.context)
+    with suppress(JobFailedError):
+        job.execute(bench.context)
+    assert remove.execute(bench.context) == name
+    # Not only asked to go: what still stood there with a `deletionTimestamp` would be the next try's hang.
+    assert claim_or_none(bench, name) is None
+    # The job stays for whoever looks into a failure.
+    assert len(bench.jobs()) == 1
+
+
+def test_a_claim_that_somebody_else_holds_is_told_with_who_holds_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbt_af_k8s.airflow import JobFailedError
+    from dbt_af_k8s.airflow.jobs import volume_claim
+
+    make, _, remove = with_claim(bench, "true")
+    name = make.execute(bench.context)
+    holder = {
+        "metadata": {"name": "holder"},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "base", "image": bench.place.shell_image, "command": ["sh", "-c", "true"]}],
+            "volumes": [{"name": "a", "persistentVolumeClaim": {"claimName": name}}],
+        },
+    }
+    bench.core.create_namespaced_pod(bench.place.namespace, holder)
+    monkeypatch.setattr(volume_claim, "DELETION", 1)
+    monkeypatch.setattr(volume_claim, "_ROUND", 0.2)
+    with pytest.raises(JobFailedError, match=r"it is still there .* Pods that use it: holder"):
+        remove.execute(bench.context)
+    bench.core.delete_namespaced_pod("holder", bench.place.namespace, grace_period_seconds=0)
+    assert remove.execute(bench.context) == name
+    assert claim_or_none(bench, name) is None
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_claim_that_is_going_is_not_taken(bench: Bench, stand_in: "Cluster", keep: bool) -> None:
+    from cluster_server.objects_api import SlowDeletion
+
+    from dbt_af_k8s.airflow import VolumeClaim, with_volume_claim
+
+    operator = with_volume_claim(bench.operator("true"), VolumeClaim(f"going-{str(keep).lower()}", "1Mi", keep=keep))
+    make = operator.dag.get_task("export__volume")
+    name = make.execute(bench.context)
+    first = claim_or_none(bench, name).metadata.uid
+    stand_in.slow_deletion(SlowDeletion("persistentvolumeclaims", name, seconds=1.0))
+    bench.core.delete_namespaced_persistent_volume_claim(name, bench.place.namespace)
+    assert claim_or_none(bench, name).metadata.deletion_timestamp is not None
+    assert make.execute(bench.context) == name
+    now = claim_or_none(bench, name)
+    assert (now.metadata.uid != first, now.metadata.deletion_timestamp) == (True, None)
+    stand_in.clear_faults()
+    bench.core.delete_namespaced_persistent_volume_claim(name, bench.place.namespace)
+
+
+@pytest.fixture
+def plain_name(bench: Bench) -> None:
+    """Nothing has the name that a job without suffix gets."""
+    from kubernetes.client import ApiException
+
+    with suppress(ApiException):
+        bench.batch.delete_namespaced_job("export", bench.place.namespace, propagation_policy="Background")
+    jobs = lambda: bench.batch.list_namespaced_job(bench.place.namespace, field_selector="metadata.name=export").items  # noqa: E731
+    bench.until(lambda: not jobs())
+
+
+@pytest.mark.usefixtures("plain_name")
+def test_without_a_suffix_a_job_that_is_still_going_is_not_taken(bench: Bench, stand_in: "Cluster") -> None:
+    from cluster_server.objects_api import SlowDeletion
+
+    from dbt_af_k8s.airflow import JobFailedError
+
+    with pytest.raises(JobFailedError):
+        bench.run("exit 3", name_suffix=False)
+    (failed,) = bench.jobs()
+    stand_in.slow_deletion(SlowDeletion("jobs", "export", seconds=1.0))
+    assert bench.run("true", name_suffix=False)["succeeded"] == 1
+    (made,) = bench.jobs()
+    assert made.metadata.uid != failed.metadata.uid
+
+
+@pytest.mark.usefixtures("plain_name")
+def test_a_job_that_dies_between_the_look_and_the_making_is_waited_for(
+    bench: Bench, stand_in: "Cluster", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list shows no job, and the name is taken by one that is being deleted: never ours."""
+    from cluster_server.objects_api import SlowDeletion
+
+    from dbt_af_k8s.airflow import JobFailedError
+    from dbt_af_k8s.airflow.cluster_calls import Cluster as Calls
+
+    with pytest.raises(JobFailedError):
+        bench.run("exit 3", name_suffix=False)
+    stand_in.slow_deletion(SlowDeletion("jobs", "export", seconds=1.0))
+    bench.batch.delete_namespaced_job("export", bench.place.namespace, propagation_policy="Background")
+    monkeypatch.setattr(Calls, "jobs", lambda self, namespace, selector: [])
+    assert bench.run("true", name_suffix=False)["succeeded"] == 1
+
+
+@pytest.mark.usefixtures("plain_name")
+def test_a_job_that_never_goes_fails_the_task_and_says_what_holds_it(
+    bench: Bench, stand_in: "Cluster", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cluster_server.objects_api import SLOW, SlowDeletion
+
+    from dbt_af_k8s.airflow import JobFailedError
+    from dbt_af_k8s.airflow.jobs import template
+
+    with pytest.raises(JobFailedError):
+        bench.run("exit 3", name_suffix=False)
+    stand_in.slow_deletion(SlowDeletion("jobs", "export", seconds=None))
+    monkeypatch.setattr(template, "DELETION", 0.6)
+    with pytest.raises(JobFailedError, match=f"still there after 0.6 s, held by .*{SLOW}"):
+        bench.run("true", name_suffix=False)
+    bench.batch.patch_namespaced_job("export", bench.place.namespace, {"metadata": {"finalizers": None}})
 
 
 def test_a_claim_that_is_kept_stays_and_is_used_again(bench: Bench) -> None:

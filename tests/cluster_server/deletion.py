@@ -155,11 +155,10 @@ class GarbageCollector:
         self._store.change(kind, thing["metadata"].get("namespace") or "", thing["metadata"]["name"], without)
 
     def _release_claims(self) -> None:
-        """A claim that is deleted goes when no pod uses it any more."""
+        """A claim that is deleted goes when no pod uses it any more; one that has ended still does (seen in 1.36)."""
         used = {
             (pod["metadata"]["namespace"], (volume.get("persistentVolumeClaim") or {}).get("claimName"))
             for pod in self._store.all(POD)
-            if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
             for volume in pod["spec"].get("volumes") or ()
         }
         for claim in list(self._store.all(CLAIM)):

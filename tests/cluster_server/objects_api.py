@@ -1,9 +1,12 @@
 """Objects over HTTP: create, get, list, update, patch, delete."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from cluster_server.admission import admit_change, admit_new
@@ -20,6 +23,27 @@ from cluster_server.store import Store, Thing
 LARGEST = 3 * 1024 * 1024
 
 
+#: The finalizer of what is slow to go.
+SLOW = "dbt-af-k8s-test/slow"
+
+
+@dataclass(frozen=True)
+class SlowDeletion:
+    """Objects that stay for a while after they are deleted."""
+
+    #: Plural of the kind.
+    resource: str
+    #: Pattern of the name.
+    name: str = "*"
+    #: None: until a test takes the finalizer away.
+    seconds: float | None = 1.0
+
+
+def without_hold(stored: Thing) -> None:
+    """Take the finalizer of what is slow away."""
+    stored["metadata"]["finalizers"] = [each for each in stored["metadata"].get("finalizers") or () if each != SLOW]
+
+
 class Objects:
     """The verbs on stored objects; each answers with a code and a body."""
 
@@ -27,6 +51,8 @@ class Objects:
         self._store = store
         #: The pods that clients have sent, as they were sent.
         self.sent_pods: list[Thing] = []
+        #: What is slow to go.
+        self.slow: list[SlowDeletion] = []
 
     def answer(self, asked: Asked, body: bytes, content_type: str) -> tuple[int, Any]:
         """Do what a request asks for."""
@@ -103,6 +129,7 @@ class Objects:
     def _delete(self, asked: Asked, body: bytes, _: str) -> tuple[int, Any]:
         thing = self._store.get(asked.kind, asked.namespace or "", asked.name)
         options = delete_options(asked, body)
+        self._slow_down(asked, thing)
         if options.get("dryRun") or asked.query.get("dryRun") == "All":
             return 200, thing
         left = delete(self._store, asked.kind, thing, options)
@@ -111,6 +138,28 @@ class Objects:
         if asked.kind.name in ("Pod", "PersistentVolumeClaim", "ServiceAccount"):
             return 200, thing
         return 200, success(asked.name, asked.kind.plural, thing["metadata"]["uid"])
+
+    def _slow_down(self, asked: Asked, thing: Thing) -> None:
+        """Hold what is slow to go by a finalizer, as storage and controllers do, and let it go later."""
+        space = asked.namespace or ""
+        for slow in self.slow:
+            if (asked.kind.plural, True) != (slow.resource, fnmatchcase(asked.name, slow.name)):
+                continue
+            if thing["metadata"].get("deletionTimestamp"):
+                continue
+
+            def hold(stored: Thing) -> None:
+                stored["metadata"]["finalizers"] = [*(stored["metadata"].get("finalizers") or ()), SLOW]
+
+            def let_go(uid: str = thing["metadata"]["uid"]) -> None:
+                there = self._store.find(asked.kind, space, asked.name)
+                if there is not None and there["metadata"]["uid"] == uid:
+                    self._store.change(asked.kind, space, asked.name, without_hold)
+
+            changed = self._store.change(asked.kind, space, asked.name, hold)
+            thing["metadata"] = dict((changed or thing)["metadata"])
+            if slow.seconds is not None:
+                asyncio.get_running_loop().call_later(slow.seconds, let_go)
 
     def _delete_all(self, asked: Asked, body: bytes, _: str) -> tuple[int, Any]:
         _, found = self._list(asked, b"", "")

@@ -35,6 +35,7 @@ from cluster_server.http_api import Api
 from cluster_server.job_controller import JobController
 from cluster_server.kinds import ACCOUNT, NAMESPACE, NODE, POD, STORAGE_CLASS, Kind
 from cluster_server.kubelet import Image, Kubelet
+from cluster_server.objects_api import SlowDeletion
 from cluster_server.recorder import Recorder
 from cluster_server.store import Store, Thing
 
@@ -128,6 +129,10 @@ class Cluster:
         """Add a container to new pods of such names, as a mesh's webhook does, until faults are cleared."""
         self.do(lambda: self.store.injected.append((pod, container)))
 
+    def slow_deletion(self, slow: SlowDeletion) -> None:
+        """Let such objects stay for a while after they are deleted, until faults are cleared."""
+        self.do(lambda: self.api.objects.slow.append(slow))
+
     @contextmanager
     def older_kubelet(self) -> Iterator[None]:
         """Events in the words of kubelets before 1.36."""
@@ -143,6 +148,7 @@ class Cluster:
         def work() -> None:
             self.faults.clear()
             self.store.injected.clear()
+            self.api.objects.slow.clear()
 
         self.do(work)
 

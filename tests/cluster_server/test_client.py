@@ -237,7 +237,8 @@ def test_a_claim_is_kept_while_a_pod_uses_it(
     for pod in (written, read):
         core.delete_namespaced_pod(pod.metadata.name, kubernetes.namespace)
     for _ in range(300):
-        if not core.list_namespaced_persistent_volume_claim(kubernetes.namespace).items:
+        left = core.list_namespaced_persistent_volume_claim(kubernetes.namespace).items
+        if name not in [claim.metadata.name for claim in left]:
             return
         time.sleep(0.1)
     raise AssertionError("the claim is still there")

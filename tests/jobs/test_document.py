@@ -46,3 +46,35 @@ def test_the_texts_for_a_broken_template(case: Path, rendered: Rendered) -> None
     with pytest.raises(ProjectError) as failed:
         read_job(rendered(case))
     compare("".join(f"{issue}\n" for issue in failed.value.issues), case / "expected.txt")
+
+
+LEAST = (
+    "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n"
+    "spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{LEAST}---\n",
+        f"{LEAST}---",
+        f"{LEAST}--- # nothing more\n# really\n",
+        f"---\n{LEAST}---\n---\n",
+        f"---\n---\n{LEAST}...\n",
+        f"# a comment\n---\n# and one\n---\n{LEAST}---\n\n...\n",
+    ],
+)
+def test_an_empty_document_is_none(text: str) -> None:
+    assert read_job(TemplateText(text, "job.yml")) == read_job(TemplateText(LEAST, "job.yml"))
+
+
+@pytest.mark.parametrize("more", ["---\na: 1\n", "---\nnull\n", "---\n''\n", "---\n&a\n---\n*a\n"])
+def test_a_second_document_is_told(more: str) -> None:
+    with pytest.raises(ProjectError, match=r"several documents|This is not YAML"):
+        read_job(TemplateText(LEAST + more, "job.yml"))
+
+
+def test_lines_stay_where_they_are() -> None:
+    with pytest.raises(ProjectError, match=r"not known.*\(line 4\)"):
+        read_job(TemplateText(f"---\n---\n# x\nkin: Job\n{LEAST}---\n", "job.yml"))

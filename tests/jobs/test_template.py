@@ -1,6 +1,11 @@
 """Rendering: what a template can use, and what it cannot reach. Broken ones are in `broken/`."""
 
+import json
+
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dbt_af_k8s.config.template_text import TemplateText
 from dbt_af_k8s.errors import ProjectError
@@ -62,3 +67,22 @@ def test_a_product_does_not_fill_the_memory(huge: str) -> None:
 
 def test_products_of_ordinary_size() -> None:
     assert rendered("{{ '-' * 3 }} {{ 2 * 1.5 }} {{ 2**40 }} {{ 10**18 * 10**18 }}") == f"--- 3.0 {2**40} {10**36}"
+
+
+#: Letters of all planes, those that need an escape, and those that HTML would.
+LETTERS = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from("\U0001f600\U0010ffff\u0080\ufffe\\\"<&'\n\t")
+)
+
+
+@given(st.recursive(LETTERS, lambda below: st.lists(below, max_size=3) | st.dictionaries(LETTERS, below, max_size=3)))
+def test_tojson_is_what_yaml_and_json_read_back(value: object) -> None:
+    text = rendered("{{ value | tojson }}", value=value)
+    assert json.loads(text) == value
+    assert yaml.safe_load(text) == value
+    assert yaml.safe_load(f"a: {text}") == {"a": value}
+
+
+def test_a_backslash_before_letters_that_look_like_an_escape_stays() -> None:
+    value = {"a": "\\ud83d\\ude00 \\\U0001f600"}
+    assert yaml.safe_load(rendered("{{ value | tojson }}", value=value)) == value

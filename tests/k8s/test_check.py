@@ -12,6 +12,7 @@ RIGHT = [
     ("Volume", "{name: a, projected: {sources: [{serviceAccountToken: {path: t, expirationSeconds: 600}}]}}"),
     ("Container", "{name: a, resources: {limits: {cpu: 2, memory: 1.5Gi}}, livenessProbe: {tcpSocket: {port: http}}}"),
     ("Container", "{name: a, env: [{name: A, value: '1'}], command: null}"),
+    ("Container", "{name: a, env: [{name: A, value: '', valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}"),
     ("Container", "{name: a, ports: [{containerPort: 53, protocol: TCP}, {containerPort: 53, protocol: UDP}]}"),
     ("PodSpec", "{nodeSelector: {a: b}, tolerations: [{operator: Exists}]}"),
 ]
@@ -23,6 +24,20 @@ WRONG = [
     ("Volume", "{name: a, emptyDir: {sizeLimit: 1GB}}", "wrong", "v.emptyDir.sizeLimit", "Write `1Gi`"),
     ("Volume", "{name: a, on: {}}", "wrong", "v.True", "A key of `v` must be text, found true."),
     ("Volume", "a", "wrong", "v", "`v` must be a mapping, found the text 'a'."),
+    (
+        "Container",
+        "{name: a, env: [{name: A, value: b, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}",
+        "wrong",
+        "v.env[0].value",
+        "`v.env[0]` has `value` and `valueFrom`; Kubernetes takes one of them.",
+    ),
+    (
+        "Container",
+        "{name: a, env: [{name: A, valueFrom: {}}]}",
+        "wrong",
+        "v.env[0].valueFrom",
+        "must have exactly one source",
+    ),
     ("Container", "{name: a, args: b}", "wrong", "v.args", "`v.args` must be a list, found the text 'b'."),
     ("Container", "{name: a, args: [1]}", "wrong", "v.args[0]", "Put it in quotes."),
     ("Container", "{name: a, args: [null]}", "wrong", "v.args[0]", "must be a value, found nothing"),

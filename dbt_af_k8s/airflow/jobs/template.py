@@ -19,7 +19,7 @@ from dbt_af_k8s.jobs.verdict import failure_of, full_name, progress_of, seconds_
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 
 #: Seconds that a former job of the same name gets to disappear.
-_DELETION = 120
+DELETION = 120
 
 
 class KubernetesJobTemplateOperator(BaseOperator):
@@ -225,7 +225,7 @@ class KubernetesJobTemplateOperator(BaseOperator):
         tell_job(self.log, job, self.fields, self.on_kill_action, self.poll_every)
         if job["metadata"]["name"] in names_of(mine):
             self.log.info("Deleting the Job of an earlier try: without a suffix it has the same name.")
-            cluster.delete_job(namespace, str(job["metadata"]["name"]), wait=_DELETION)
+            cluster.delete_job(namespace, str(job["metadata"]["name"]), wait=DELETION)
         made = self._create(cluster, job, run)
         self._killed = (cluster, made)
         self.log.info("Made Job %s.", full_name(made))
@@ -235,11 +235,14 @@ class KubernetesJobTemplateOperator(BaseOperator):
         try:
             return cluster.create_job(job)
         except ClusterError as error:
-            there = None
-            if error.status == 409:
-                there = cluster.job(str(job["metadata"]["namespace"]), str(job["metadata"]["name"]))
-            if there is None:
+            if error.status != 409:
                 raise
+            there = cluster.job(str(job["metadata"]["namespace"]), str(job["metadata"]["name"]))
+            if there is None or there["metadata"].get("deletionTimestamp"):
+                if there is not None:
+                    self.log.info("Job %s is still being deleted: waiting until it is gone.", full_name(there))
+                    cluster.wait_until_gone("Job", there, DELETION)
+                return cluster.create_job(job)
             labels = there["metadata"].get("labels") or {}
             if run.labels.items() <= labels.items():
                 # The server made it, and its answer was lost on the way.
