@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from dbt_af_k8s.errors import Issue, warning
+from dbt_af_k8s.jobs.verdict import Progress
 
 #: Seconds for which a container may go on when another one of its pod has ended, before that is told.
 PATIENCE = 60.0
@@ -92,3 +93,29 @@ def held_up(pods: Iterable[Mapping[str, Any]], now: datetime, patience: float = 
             name = str(pod["metadata"]["name"])
             done = ", ".join(f"{each} (exit code {ended[each].get('exitCode')})" for each in ended)
             yield name, f"Pod {name}: {done} has ended, and {', '.join(go_on)} goes on: the Job cannot complete before."
+
+
+class HeldUp:
+    """When whoever waits for a Job asks for its pods on this account, which costs a request, and what is news then."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._told: set[str] = set()
+
+    def is_due(self, progress: Progress, seconds: float) -> bool:
+        """Whether pods have run and not been ready for so long; `seconds` are those of a clock that never goes back."""
+        if progress.active <= progress.ready:
+            self._since = None
+        elif self._since is None:
+            self._since = seconds
+        elif seconds - self._since >= PATIENCE:
+            self._since = seconds
+            return True
+        return False
+
+    def news(self, pods: Iterable[Mapping[str, Any]], now: datetime) -> list[str]:
+        """One line for each pod that is held up and was not told of yet."""
+        found = dict(held_up(pods, now, PATIENCE))
+        lines = [found[pod] for pod in sorted(set(found) - self._told)]
+        self._told |= set(found)
+        return lines

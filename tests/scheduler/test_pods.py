@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.scheduler, pytest.mark.airflow, pytest.mark.slow]
 
-NAMES = ("triggerer_killed", "worker_killed", "cleared", "cleared_deferred")
+NAMES = ("triggerer_killed", "worker_killed", "drained", "cleared", "cleared_deferred")
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,19 @@ def test_the_pod_of_a_killed_worker_counts_though_it_ended_alone(started: Lab, s
     assert task["try_number"] == 2
     assert ever(stand_in, "worker_killed") == [pod]
     assert "waited" in started.log(task)
+
+
+def test_a_task_that_is_told_to_end_is_tried_again_and_not_green(started: Lab, stand_in: "Cluster") -> None:
+    """As where a worker's node is drained: SIGTERM, in the midst of a script whose result is read."""
+    dag_id = "pods__drained"
+    pod = running_pod(started, stand_in, "drained")
+    task = started.until_state(dag_id, "script", "running")
+    os.kill(task["pid"], signal.SIGTERM)
+    started.session.until("there is a pod for another try", lambda: len(ever(stand_in, "drained")) == 2)
+    assert pod not in [each["metadata"]["name"] for each in pods(stand_in, "drained")]
+    go_on(started, "drained")
+    assert started.until_state(dag_id, "script", "success")["try_number"] == 2
+    assert len(ever(stand_in, "drained")) == 2
 
 
 @pytest.mark.parametrize(("name", "state"), [("cleared", "running"), ("cleared_deferred", "deferred")])

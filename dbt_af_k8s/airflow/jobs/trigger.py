@@ -11,8 +11,8 @@ import yaml
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from dbt_af_k8s.airflow.cluster_calls import said_by
-from dbt_af_k8s.jobs import sidecars
 from dbt_af_k8s.jobs.run import state_of, suspension
+from dbt_af_k8s.jobs.sidecars import HeldUp
 from dbt_af_k8s.jobs.verdict import progress_of
 from dbt_af_k8s.k8s.cluster import ClusterAccess
 
@@ -47,9 +47,7 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
         self.poll_every = poll_every
         self.look_after = look_after
         self.on_kill_action = on_kill_action
-        #: When it was seen first that a pod of the job runs and is not ready; and the pods that were told of.
-        self._not_ready: float | None = None
-        self._held_up: set[str] = set()
+        self._held_up = HeldUp()
 
     @classmethod
     def of(
@@ -105,23 +103,15 @@ class KubernetesJobTemplateTrigger(BaseTrigger):
 
     async def _tell_held_up(self, job: dict[str, Any]) -> None:
         """One line for each pod whose work has ended while another container goes on, so that the job cannot end."""
-        progress, now = progress_of(job), asyncio.get_running_loop().time()
-        if progress.active <= progress.ready:
-            self._not_ready = None
+        if not self._held_up.is_due(progress_of(job), asyncio.get_running_loop().time()):
             return
-        if self._not_ready is None:
-            self._not_ready = now
-        if now - self._not_ready < sidecars.PATIENCE:
-            return
-        self._not_ready = now
         try:
-            found = dict(sidecars.held_up(await self._pods(), datetime.now(UTC), sidecars.PATIENCE))
+            pods = await self._pods()
         except Exception as failed:  # noqa: BLE001 - it is a help; the job's end is what counts
             self.log.warning("Looking for the pods of Job %s/%s failed: %s", self.namespace, self.name, failed)
             return
-        for pod in sorted(set(found) - self._held_up):
-            self.log.warning("%s", found[pod])
-        self._held_up |= set(found)
+        for line in self._held_up.news(pods, datetime.now(UTC)):
+            self.log.warning("%s", line)
 
     async def _pods(self) -> list[dict[str, Any]]:
         from kubernetes_asyncio.client import CoreV1Api

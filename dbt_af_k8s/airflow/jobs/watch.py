@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbt_af_k8s.airflow.cluster_calls import Cluster, ClusterError
-from dbt_af_k8s.jobs import sidecars
 from dbt_af_k8s.jobs.run import state_of
+from dbt_af_k8s.jobs.sidecars import HeldUp
 from dbt_af_k8s.jobs.tail import LogPosition, TailSettings, new_lines
 from dbt_af_k8s.jobs.verdict import full_name, progress_of, stuck
 from dbt_af_k8s.k8s.pod_trouble import event_lines, pod_trouble
@@ -33,9 +33,7 @@ class JobWatch:
         }
         self._last_look: float | None = None
         self._told = ""
-        #: When it was seen first that a pod of the job runs and is not ready; and the pods that were told of.
-        self._not_ready: float | None = None
-        self._held_up: set[str] = set()
+        self._held_up = HeldUp()
 
     def tell_progress(self, job: Mapping[str, Any]) -> None:
         """One line where something has changed since the last."""
@@ -80,24 +78,15 @@ class JobWatch:
 
     def tell_held_up(self, job: Mapping[str, Any]) -> None:
         """One line for each pod whose work has ended while another container goes on, so that the job cannot end."""
-        progress = progress_of(job)
-        if progress.active <= progress.ready:
-            self._not_ready = None
+        if not self._held_up.is_due(progress_of(job), time.monotonic()):
             return
-        if self._not_ready is None:
-            self._not_ready = time.monotonic()
-        if time.monotonic() - self._not_ready < sidecars.PATIENCE:
-            return
-        # Every so often, for looking costs a request.
-        self._not_ready = time.monotonic()
         try:
-            found = dict(sidecars.held_up(self._cluster.pods(job), datetime.now(UTC), sidecars.PATIENCE))
+            pods = self._cluster.pods(job)
         except ClusterError as error:
             self._log.warning("%s", error)
             return
-        for pod in sorted(set(found) - self._held_up):
-            self._log.warning("%s", found[pod])
-        self._held_up |= set(found)
+        for line in self._held_up.news(pods, datetime.now(UTC)):
+            self._log.warning("%s", line)
 
     def snapshot(self) -> dict[str, list[Any]]:
         """How far the logs were read, as JSON values."""

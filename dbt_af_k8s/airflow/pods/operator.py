@@ -117,7 +117,7 @@ class DbtPodOperator(PodLife, KubernetesPodOperator):
         """Go on after the triggerer has waited."""
         with self.judged(context):
             result = super().trigger_reentry(context, event)
-            if self.pod is None and self.do_xcom_push:
+            if self.pod is None and self.do_xcom_push and self.pod_target.xcom:
                 # Airflow's own is content with a pod that did well and is gone.
                 raise ResultLostError("the pod is gone, and the script's result with it")
             return result
@@ -130,10 +130,10 @@ class DbtPodOperator(PodLife, KubernetesPodOperator):
         frames = read_frames((*message_lines(end), *self._framed))
         has_arrived, result = result_in(frames)
         why = "it is not in the pod's log"
-        for _try in range(_LOG_TRIES):
+        for number in range(_LOG_TRIES):
             if has_arrived:
                 return result
-            lines = MOST_LINES if frames.most_lines else FIRST_LINES
+            lines = MOST_LINES if frames.most_lines or number else FIRST_LINES
             try:
                 frames.read(self.pod_manager.end_of_log(pod, BASE, lines))
             except (ApiException, HTTPError) as failure:

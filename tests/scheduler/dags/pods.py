@@ -22,18 +22,17 @@ TARGET = {
     "image_name": "python:3.12-slim",
     "namespace": "default",
     "config_file": str(Path(os.environ["AIRFLOW_HOME"]) / "kubeconfig"),
-    "xcom": False,
 }
 
 
-def pod_dag(name: str, *, deferrable: bool) -> DAG:
+def pod_dag(name: str, *, deferrable: bool, xcom: bool = False) -> DAG:
     """A DAG of one script."""
     word = Path(os.environ["WAIT_CONTROL"]) / f"pods__{name}.go"
     with DAG(f"pods__{name}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
         DbtPodOperator.for_script(
             task_id="script",
             script=SCRIPT.format(word=str(word)),
-            target=TARGET | {"deferrable": deferrable},
+            target=TARGET | {"deferrable": deferrable, "xcom": xcom},
             in_cluster=False,
             retries=1,
             retry_delay=timedelta(seconds=1),
@@ -45,5 +44,6 @@ def pod_dag(name: str, *, deferrable: bool) -> DAG:
 
 triggerer_killed = pod_dag("triggerer_killed", deferrable=True)
 worker_killed = pod_dag("worker_killed", deferrable=False)
+drained = pod_dag("drained", deferrable=False, xcom=True)
 cleared = pod_dag("cleared", deferrable=False)
 cleared_deferred = pod_dag("cleared_deferred", deferrable=True)
