@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dbt_af_k8s.dbt.ancestors import is_there
 from dbt_af_k8s.dbt.watchdog import FIRED
@@ -46,6 +47,15 @@ class ProcessEnd:
     is_orphaned: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class OtherUser:
+    """Another user as whom a process runs, by numbers; this process must be allowed to become it."""
+
+    user: int
+    group: int
+    groups: tuple[int, ...] = ()
+
+
 class ChildProcess:
     """A program run without a shell, in its own process group, so that all it starts ends with it.
 
@@ -54,7 +64,7 @@ class ChildProcess:
 
     Where the process that runs this is killed outright, the group ends by the same signals; and so it does when one of
     the processes `depends_on` is gone (`dbt.ancestors`). `grace_seconds` is the time for that, and for an end by an
-    exception.
+    exception. `run_as` is None for the user of this process.
     """
 
     def __init__(
@@ -65,7 +75,9 @@ class ChildProcess:
         environment: Mapping[str, str],
         depends_on: Sequence[str] = (),
         grace_seconds: float = GRACE_SECONDS,
+        run_as: OtherUser | None = None,
     ) -> None:
+        self._run_as = run_as
         self._argv = list(argv)
         self._cwd = cwd
         self._environment = dict(environment)
@@ -84,7 +96,7 @@ class ChildProcess:
             return ProcessEnd(-signal.SIGINT, was_stopped=True)
         if not all(map(is_there, self._depends_on)):
             return ProcessEnd(-signal.SIGINT, was_stopped=True, is_orphaned=True)
-        watchdog = _Watchdog(self._grace_seconds, self._depends_on)
+        watchdog = _Watchdog(self._grace_seconds, self._depends_on, self._environment)
         try:
             process = self._start(watchdog)
         except BaseException:
@@ -143,9 +155,17 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=_prepare_child(os.getpid(), watchdog.pipe),
+                **user_arguments(self._run_as),
             )
         except OSError as reason:
             raise UsageError(_why_not_started(self._argv[0], reason)) from None
+
+
+def user_arguments(run_as: OtherUser | None) -> dict[str, Any]:
+    """What `subprocess.Popen` takes for another user."""
+    if run_as is None:
+        return {}
+    return {"user": run_as.user, "group": run_as.group, "extra_groups": run_as.groups}
 
 
 def _why_not_started(program: str, reason: OSError) -> str:
@@ -170,13 +190,13 @@ def _end(process: subprocess.Popen[bytes], reader: "_Reader", ladder: "_Ladder",
 class _Watchdog:
     """A process beside the group that ends it when this one cannot; see `watchdog.py`."""
 
-    def __init__(self, grace_seconds: float, watched: Sequence[str]) -> None:
+    def __init__(self, grace_seconds: float, watched: Sequence[str], environment: Mapping[str, str]) -> None:
         argv = [sys.executable, "-I", "-S", str(_WATCHDOG), str(grace_seconds), *watched]
         quiet = subprocess.DEVNULL
         self._process: subprocess.Popen[bytes] | None
         try:
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+                argv, env=environment, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
             )
         except OSError:
             # As many processes as there may be: the group itself is what matters.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from dbt_af_k8s.dbt.process import GRACE_SECONDS, ProcessEnd
+from dbt_af_k8s.dbt.process import GRACE_SECONDS, OtherUser, ProcessEnd, user_arguments
 from dbt_af_k8s.errors import DbtAfK8sError
 
 #: A script for dbt's own Python, never imported here.
@@ -53,7 +53,9 @@ Start = FromParse | FromSlices | None
 class WarmDbt:
     """One parent process. Safe to use from several threads; each run has a child of its own."""
 
-    def __init__(self, python: str, program: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, python: str, program: Path, environment: Mapping[str, str], *, run_as: OtherUser | None = None
+    ) -> None:
         """Start it: `python` is the one that runs the dbt `program`. Returns before dbt is imported; see `wait`.
 
         Raises OSError where it cannot be started.
@@ -64,7 +66,10 @@ class WarmDbt:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            **user_arguments(run_as),
         )
+        #: As whom it runs; None: as this process.
+        self.run_as = run_as
         self._orders, answers = self._process.stdin, self._process.stdout
         if self._orders is None or answers is None:
             raise AssertionError("the process has no pipes")
@@ -192,6 +197,10 @@ class WarmRun:
         with tempfile.TemporaryDirectory(prefix="dbt_warm_") as folder:
             pipe = os.path.join(folder, "output")  # noqa: PTH118
             os.mkfifo(pipe, 0o600)
+            user = self._parent.run_as
+            if user is not None:
+                Path(folder).chmod(0o711)
+                os.chown(pipe, user.user, user.group)
             # Open for both, so that it never comes to an end between two writers.
             reading = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
             try:

@@ -18,7 +18,7 @@ from dbt_af_k8s.config.problems import findings
 from dbt_af_k8s.config.yaml_text import load_yaml
 from dbt_af_k8s.errors import ProjectError, UsageError, gathered
 from dbt_af_k8s.server.provider_keys import FetchedKeys, key_of
-from dbt_af_k8s.server.secrets_hashed import is_password, is_token, password_hash
+from dbt_af_k8s.server.secrets_hashed import is_password, is_token, password_hash, read_secret
 from dbt_af_k8s.server.settings import AuthSection, JwtSection, TokenSection, TokensFile, UserSection
 
 LOG = logging.getLogger("dbt_af_k8s.server")
@@ -147,12 +147,13 @@ class JwtReader:
         self._settings = settings
         self._keys = None if settings.jwks_file is None else _WatchedFile(folder / settings.jwks_file, _read_keys)
         self._fetched = None if settings.jwks_url is None else FetchedKeys(settings.jwks_url)
+        where = f"The environment variable {settings.secret_variable} of `auth.jwt.secret_variable`"
         self._secret = environment.get(settings.secret_variable or "", "")
+        if settings.secret_file is not None:
+            where = f"The file {settings.secret_file} of `auth.jwt.secret_file`"
+            self._secret = read_secret(folder / settings.secret_file, "auth.jwt.secret_file")
         if self._keys is None and self._fetched is None and len(self._secret) < 32:
-            raise UsageError(
-                f"The environment variable {settings.secret_variable} of `auth.jwt.secret_variable` must hold a secret "
-                "of at least 32 letters."
-            )
+            raise UsageError(f"{where} must hold a secret of at least 32 letters.")
 
     def caller(self, token: str) -> Caller | None:
         """Who the token names, where it is whole, in time and meant for us."""

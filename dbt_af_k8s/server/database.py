@@ -111,10 +111,12 @@ class SqliteDatabase:
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._lock = _locked(file)
         try:
+            # Commands and logs are for nobody else; SQLite's other files take after it.
+            file.touch(mode=0o600)
             with contextlib.closing(self._connect()) as connection:
                 for statement in SCHEMA:
                     connection.execute(statement.format(**SQLITE_TYPES))
-        except sqlite3.Error as reason:
+        except (sqlite3.Error, OSError) as reason:
             self._lock.close()
             raise UsageError(f"The state file {file} cannot be used: {reason}.") from None
 

@@ -15,6 +15,7 @@ from dbt_af_k8s.manifest.parse import parse_manifest
 from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.server.command import Command
 from dbt_af_k8s.server.order import keeps_order
+from dbt_af_k8s.server.run_as import read_left
 
 #: Files that dbt reads when it parses.
 _PARSED = (".sql", ".yml", ".yaml", ".py", ".csv", ".md")
@@ -59,6 +60,8 @@ _SLICED_OPTIONS = frozenset(
         "--vars",
     )
 )
+#: Largest manifest that is read, in bytes.
+_MOST_BYTES = 2 * 1024**3
 #: Options that change what a parse says, so that a saved one does not count.
 _PARSE_OPTIONS = frozenset(("--vars", "--warn-error", "--warn-error-options", "--target"))
 
@@ -100,12 +103,17 @@ class Prepared:
         return command.verb != "parse" and not {name for name, _ in command.options} & _PARSE_OPTIONS
 
 
-def read_prepared(folder: Path, project_dir: Path, fingerprint: str) -> Prepared:
-    """What `dbt parse` left in its target folder. Raises `ProjectError` and OSError where it cannot be read."""
-    data = (folder / "manifest.json").read_bytes()
+def read_prepared(folder: Path, kept: Path, project_dir: Path, fingerprint: str) -> Prepared:
+    """What `dbt parse` left in its target `folder`, and the slices, which are made in the folder `kept`.
+
+    Raises `ProjectError` and OSError where it cannot be read.
+    """
+    data = read_left(folder / "manifest.json", _MOST_BYTES)
+    if data is None:
+        raise OSError(f"{folder / 'manifest.json'} is no file that dbt wrote")
     manifest = parse_manifest(data, file="manifest.json")
     try:
-        slices: Path | str = folder / make_slices(data, project_dir, folder).name
+        slices: Path | str = kept / make_slices(data, project_dir, kept).name
     except UnsliceableError as reason:
         slices = str(reason)
     return Prepared(manifest, folder / "partial_parse.msgpack", slices, fingerprint, _terms(manifest))

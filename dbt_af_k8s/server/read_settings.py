@@ -74,10 +74,15 @@ def _contradictions(config: ServerConfig, file: str) -> list[Issue]:
     jwt = config.auth.jwt
     if jwt is not None:
         secret = [name for name in jwt.algorithms if name.startswith("HS")]
-        if sum(key is not None for key in (jwt.jwks_file, jwt.jwks_url, jwt.secret_variable)) != 1:
-            message = "`auth.jwt` needs one of `jwks_file`, `jwks_url` and `secret_variable`, and no two of them."
-            found.append(error("bad-setting", message, "Give one of the three.", file=file, key="auth.jwt"))
-        elif bool(secret) != (jwt.secret_variable is not None) or len(secret) not in (0, len(jwt.algorithms)):
+        keys = (jwt.jwks_file, jwt.jwks_url, jwt.secret_variable, jwt.secret_file)
+        if sum(key is not None for key in keys) != 1:
+            ways = "`jwks_file`, `jwks_url`, `secret_variable` and `secret_file`"
+            message = f"`auth.jwt` needs one of {ways}, and no two of them."
+            found.append(error("bad-setting", message, "Give one of the four.", file=file, key="auth.jwt"))
+        elif bool(secret) != (jwt.jwks_file is None and jwt.jwks_url is None) or len(secret) not in (
+            0,
+            len(jwt.algorithms),
+        ):
             message = "`auth.jwt.algorithms` does not fit the key: HS256, 384 and 512 have a secret, the others a JWKS."
             found.append(
                 error("bad-setting", message, "Name algorithms of one kind.", file=file, key="auth.jwt.algorithms")
@@ -86,6 +91,10 @@ def _contradictions(config: ServerConfig, file: str) -> list[Issue]:
             message = "`auth.jwt.jwks_url` is no https address: whoever stands between could give the server keys."
             fix = "Write https://..., or http:// to this machine itself."
             found.append(error("bad-setting", message, fix, file=file, key="auth.jwt.jwks_url"))
+    if config.state.postgres_variable is not None and config.state.postgres_file is not None:
+        message = "`state` names a variable and a file with the address of the database."
+        fix = "Keep `postgres_variable` or `postgres_file`."
+        found.append(error("bad-setting", message, fix, file=file, key="state.postgres_file"))
     names = [token.name for token in config.auth.tokens]
     if len(set(names)) != len(names):
         message = "Two of `auth.tokens` have one name."

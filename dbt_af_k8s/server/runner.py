@@ -11,13 +11,15 @@ from dbt_af_k8s.dbt.api import State
 from dbt_af_k8s.dbt.logs import LogDigest, read_line, without_credentials
 from dbt_af_k8s.dbt.process import ChildProcess, ProcessEnd
 from dbt_af_k8s.dbt.results import last_errors
-from dbt_af_k8s.dbt.slices.start import refusal_in
+from dbt_af_k8s.dbt.slices.start import REFUSAL
 from dbt_af_k8s.dbt.warm_parent import WRONG_PARSE, FromParse, FromSlices, Start, WarmLostError, WarmRun
 from dbt_af_k8s.errors import UsageError
 from dbt_af_k8s.server.command import Command
 from dbt_af_k8s.server.database import DatabaseError
+from dbt_af_k8s.server.environment import missed_hint
 from dbt_af_k8s.server.operations import root_macro
 from dbt_af_k8s.server.outputs import ARTIFACTS, LogWriter, Outputs
+from dbt_af_k8s.server.run_as import read_left
 from dbt_af_k8s.server.store import Store
 from dbt_af_k8s.server.values import Ending, Run
 from dbt_af_k8s.server.warm import WarmProject
@@ -81,7 +83,7 @@ class Invocation:
     def execute(self) -> Ending:
         """Run dbt to its end."""
         with tempfile.TemporaryDirectory(prefix="dbt_target_", ignore_cleanup_errors=True) as folder:
-            target_path = Path(folder)
+            target_path = self._project.user.inner(Path(folder), "target")
             try:
                 ended = self._dbt(target_path)
             except (UsageError, WarmLostError) as reason:
@@ -97,7 +99,7 @@ class Invocation:
         argv = (*words, *self._project.arguments(target_path))
         start = self._project.choose_start(self._command, argv, target_path)
         ended = self._process_end(argv, start)
-        did_nothing = ended.exit_code == WRONG_PARSE or refusal_in(target_path) is not None
+        did_nothing = ended.exit_code == WRONG_PARSE or (target_path / REFUSAL).exists()
         if start is None or not did_nothing or ended.was_stopped:
             return ended
         self._digest = LogDigest()
@@ -138,6 +140,7 @@ class Invocation:
         said = self._digest.fatal or last_errors(self._digest).strip() or f"dbt ended with exit code {code}."
         if self._digest.of_nodes and self._digest.fatal is None:
             said = "\n".join(self._digest.of_nodes[-3:])
+        said += missed_hint(said)
         # dbt's own codes: 1 where it ran and something failed, 2 where it could not run.
         return Ending(State.FAILURE, "NodeFailure" if code == 1 else "DbtError", said, code)
 
@@ -164,8 +167,9 @@ class Invocation:
                 # With a slice dbt writes the slice as its manifest, which is of no use to anybody.
                 if name == "manifest.json" and self.start == "slice":
                     continue
-                if path.stat().st_size <= self._artifact_bytes:
-                    self._outputs.keep_artifact(self.run.request.task_id, name, path.read_bytes())
+                content = read_left(path, self._artifact_bytes)
+                if content is not None:
+                    self._outputs.keep_artifact(self.run.request.task_id, name, content)
             except FileNotFoundError:
                 continue
             except (OSError, DatabaseError) as reason:

@@ -1,4 +1,4 @@
-"""Making and comparing secrets: API tokens and passwords, of which only hashes are kept.
+"""Reading, making and comparing secrets: API tokens and passwords, of which only hashes are kept.
 
 A token is 256 random bits, so one SHA-256 is enough to keep it; a password is what a person remembers, so its hash is
 made slow (scrypt).
@@ -8,12 +8,27 @@ import base64
 import hashlib
 import hmac
 import secrets
+from pathlib import Path
+
+from dbt_af_k8s.errors import UsageError
 
 #: What our tokens begin with, so that scanners of repositories can find them.
 TOKEN_PREFIX = "dbt_af_k8s_"  # noqa: S105  no secret
 #: Costs of scrypt: 2**15 * 8 * 128 bytes are 32 MB, and some 0.1 s.
 _N, _R, _P = 2**15, 8, 1
 _MOST_MEMORY = 128 * 1024 * 1024
+
+
+def read_secret(path: Path, key: str) -> str:
+    """A secret out of its own file, without the end of its line. Raises `UsageError`, never with what it holds."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise UsageError(f"The file {path} of `{key}` is no text.") from None
+    except OSError as reason:
+        raise UsageError(
+            f"The file {path} of `{key}` cannot be read: {(reason.strerror or 'unknown').lower()}."
+        ) from None
 
 
 def new_token() -> str:

@@ -20,18 +20,19 @@ from dbt_af_k8s.server.auth import Authenticator
 from dbt_af_k8s.server.callbacks import CallbackSender
 from dbt_af_k8s.server.connections import HEAD_BYTES, IDLE_SECONDS, Connections, most_connections
 from dbt_af_k8s.server.database import Database, PostgresDatabase, SqliteDatabase
+from dbt_af_k8s.server.environment import gets, hide, read_variables
 from dbt_af_k8s.server.json_log import log_as_json
 from dbt_af_k8s.server.metrics import Metrics
 from dbt_af_k8s.server.outputs import Outputs
 from dbt_af_k8s.server.projects import Projects, check_folders
+from dbt_af_k8s.server.run_as import DbtUser, dbt_user
+from dbt_af_k8s.server.secrets_hashed import read_secret
 from dbt_af_k8s.server.service import Service
 from dbt_af_k8s.server.settings import ServerConfig
 from dbt_af_k8s.server.store import Store
 from dbt_af_k8s.server.workers import Workers
 
 LOG = logging.getLogger("dbt_af_k8s.server")
-#: Variables of the server that dbt has no business with begin so.
-SECRET_PREFIX = "DBT_AF_K8S_SERVER_"  # noqa: S105  no secret
 #: How long open requests may take after everything else has ended, in seconds.
 _LAST_REQUESTS = 5
 #: Requests that are answered at once; each may hold the largest artefact in memory.
@@ -44,16 +45,21 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
     The first signal lets running invocations end within `shutdown_grace`, and is seen in `/readyz`; the second one ends
     them at once.
     """
+    variables = read_variables(environment)
+    environment = variables.all
     problems: list[str] = []
-    authenticator = None
+    authenticator, user = None, DbtUser()
     with gathered(problems):
         authenticator = _authenticator(config, folder, environment, no_auth=no_auth)
     with gathered(problems):
         check_folders(config, folder)
     with gathered(problems):
         _check_certificate(config, folder)
+    with gathered(problems):
+        user = dbt_user(config.dbt.run_as)
     if problems:
         raise UsageError("\n".join(problems))
+    hide(variables, lambda name: gets(name, config))
     database = _database(config, folder, environment)
     log_as_json()
     connections = Connections(most_connections(config.limits.connections, config.limits.concurrency))
@@ -61,9 +67,8 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
     metrics = Metrics()
     projects = Projects(config, folder, database)
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(6)}"
-    workers = Workers(
-        config, database, projects, metrics, owner=owner, environment=_dbt_environment(config, environment)
-    )
+    given = {name: value for name, value in environment.items() if gets(name, config)}
+    workers = Workers(config, database, projects, metrics, owner=owner, environment=given, user=user)
     service = Service(config, database, Store(database), Outputs(database), projects, workers, metrics, authenticator)
     callbacks = CallbackSender(database, config.callbacks, metrics)
     tls = config.tls
@@ -89,6 +94,8 @@ def serve(config: ServerConfig, folder: Path, environment: Mapping[str, str], *,
     workers.start()
     callbacks.start()
     host, port = listening.getsockname()[:2]
+    # Names alone: who misses one in dbt finds it here.
+    LOG.info("variables that dbt does not get", extra={"names": sorted(environment.keys() - given.keys())})
     LOG.info("listening", extra={"host": host, "port": port, "owner": owner, "authentication": not no_auth})
     try:
         server.run(sockets=[listening])
@@ -177,22 +184,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def _database(config: ServerConfig, folder: Path, environment: Mapping[str, str]) -> Database:
-    variable = config.state.postgres_variable
+    file, variable = config.state.postgres_file, config.state.postgres_variable
+    if file is not None:
+        return PostgresDatabase(read_secret(folder / file, "state.postgres_file"))
     if variable is None:
         return SqliteDatabase(folder / config.state.file)
     address = environment.get(variable)
     if not address:
         raise UsageError(f"The environment variable {variable} of `state.postgres_variable` is not set.")
     return PostgresDatabase(address)
-
-
-def _dbt_environment(config: ServerConfig, environment: Mapping[str, str]) -> dict[str, str]:
-    """The server's environment without the server's own secrets."""
-    jwt = config.auth.jwt
-    own = {config.state.postgres_variable, None if jwt is None else jwt.secret_variable}
-    return {
-        name: value for name, value in environment.items() if name not in own and not name.startswith(SECRET_PREFIX)
-    }
 
 
 def _listen(config: ServerConfig, connections: Connections) -> socket.socket:

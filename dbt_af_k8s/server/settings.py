@@ -77,7 +77,10 @@ class StateSection(Section):
     postgres_variable: Text | None = Field(
         default=None,
         description="Environment variable with the address of a PostgreSQL database (`postgresql://...`), for several "
-        "replicas. It goes before `file`.",
+        "replicas. It goes before `file`. dbt does not see it.",
+    )
+    postgres_file: Text | None = Field(
+        default=None, description="File with that address, instead, from a Secret, say. It goes before `file`, too."
     )
     keep: Span = Field(
         default=30 * 86_400,
@@ -118,8 +121,9 @@ class JwtSection(Section):
         description="Where the provider has them, https. Asked every 15 minutes, and when a token names a new key.",
     )
     secret_variable: Text | None = Field(
-        default=None, description="Environment variable with the secret of HS256, 384 or 512."
+        default=None, description="Environment variable with the secret of HS256, 384 or 512. dbt does not see it."
     )
+    secret_file: Text | None = Field(default=None, description="File with that secret, instead.")
     algorithms: tuple[Algorithm, ...] = Field(default=("RS256",), description="Algorithms that are taken.")
     scope_prefix: str = Field(
         default="", description="What stands before `read`, `run`, `admin` in the claim `scope` or `scp`."
@@ -210,6 +214,21 @@ class CallbackSection(Section):
     tries: Annotated[Count, Field(le=20)] = Field(default=6, description="Tries of each call, with growing pauses.")
 
 
+class DbtSection(Section):
+    """What dbt's processes get, and as whom they run."""
+
+    environment: Texts = Field(
+        default=(),
+        description="Variables of the server that dbt gets, by name or pattern (`SNOWFLAKE_*`), besides `DBT_*` and "
+        "those that any program needs (`PATH`, `HOME`, `LANG`, ...). It gets no others, and cannot see them.",
+    )
+    run_as: Text | None = Field(
+        default=None,
+        description="User as whom dbt runs, by name; the server must be root. Default: as the server, and then dbt "
+        "reads every file that the server can read.",
+    )
+
+
 class TlsSection(Section):
     """HTTPS by the server itself. Without, put a proxy before it: tokens must not travel in clear."""
 
@@ -235,6 +254,7 @@ class ServerConfig(Section):
     state: StateSection = Field(default=StateSection(), description="Where things are kept.")
     limits: LimitsSection = Field(default=LimitsSection(), description="What clients may ask for.")
     callbacks: CallbackSection = Field(default=CallbackSection(), description="Calls to clients.")
+    dbt: DbtSection = Field(default=DbtSection(), description="What dbt's processes get.")
     tls: TlsSection | None = Field(default=None, description="HTTPS by the server itself.")
     metrics_open: Flag = Field(default=False, description="Whether `/metrics` answers without authentication.")
     shutdown_grace: Duration = Field(

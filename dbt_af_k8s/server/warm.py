@@ -17,8 +17,10 @@ from dbt_af_k8s.dbt.values import DbtInvocation
 from dbt_af_k8s.dbt.warm_parent import FromParse, FromSlices, Start, WarmDbt, WarmRun
 from dbt_af_k8s.errors import DbtAfK8sError
 from dbt_af_k8s.server.command import Command
+from dbt_af_k8s.server.environment import missed_hint
 from dbt_af_k8s.server.prepared import Prepared, fingerprint_of, read_prepared
 from dbt_af_k8s.server.projects import Project
+from dbt_af_k8s.server.run_as import DbtUser
 
 LOG = logging.getLogger("dbt_af_k8s.server")
 #: How long dbt may take to be imported, and a saved parse to be read, in seconds.
@@ -32,9 +34,11 @@ _LOOK_EVERY = 1.0
 class WarmProject:
     """The warm process of one project. Methods may be called from any thread."""
 
-    def __init__(self, project: Project, environment: Mapping[str, str]) -> None:
+    def __init__(self, project: Project, environment: Mapping[str, str], user: DbtUser | None = None) -> None:
+        """`environment` and `user` are those of dbt's processes."""
         self.project = project
-        self._environment = dict(environment)
+        self.user = user or DbtUser()
+        self._environment = self.user.environment(environment)
         self._folder = tempfile.TemporaryDirectory(prefix="dbt_af_k8s_warm_", ignore_cleanup_errors=True)
         self._lock = threading.Lock()
         self._preparing = threading.Lock()
@@ -83,7 +87,7 @@ class WarmProject:
     def new_cold_run(self, argv: tuple[str, ...]) -> ChildProcess:
         """A dbt command in a process that imports dbt by itself."""
         words = (self.project.program, *argv)
-        return ChildProcess(words, cwd=self.project.project_dir, environment=self._environment)
+        return ChildProcess(words, cwd=self.project.project_dir, environment=self._environment, run_as=self.user.other)
 
     def new_run(self, argv: tuple[str, ...], start: Start) -> WarmRun | ChildProcess:
         """A dbt command in a child of the warm process, or in a cold one where there is none."""
@@ -161,16 +165,20 @@ class WarmProject:
             if problem is not None:
                 return problem
         self._count += 1
-        folder = Path(self._folder.name, str(self._count))
-        folder.mkdir()
+        # dbt writes into a folder of its own; what we make of it lies where dbt cannot write.
+        kept = Path(self._folder.name, str(self._count))
+        kept.mkdir()
+        Path(self._folder.name).chmod(0o711)
+        folder = self.user.inner(kept, "target")
         fingerprint = fingerprint_of(self.project.project_dir, self.project.profiles_dir)
         words: list[str] = []
         target = ("--target", self.project.target) if self.project.target else ()
         argv = ("parse", *self.arguments(folder), *target)
         ended = self.new_run(argv, None).run(words.append, timeout=_PARSE_SECONDS)
         if ended.exit_code != 0:
-            return f"dbt parse ended with {ended.exit_code}: {_last(words)}"
-        prepared = read_prepared(folder, self.project.project_dir, fingerprint)
+            said = _last(words)
+            return f"dbt parse ended with {ended.exit_code}: {said}{missed_hint(said)}"
+        prepared = read_prepared(folder, kept, self.project.project_dir, fingerprint)
         # The one before may still be in use by an invocation that has just begun.
         shutil.rmtree(Path(self._folder.name, str(self._count - 2)), ignore_errors=True)
         self._is_loaded = False
@@ -190,7 +198,7 @@ class WarmProject:
         with self._lock:
             if self._is_closed:
                 return "it is not needed any more"
-            warm = self._warm = WarmDbt(python, program, self._environment)
+            warm = self._warm = WarmDbt(python, program, self._environment, run_as=self.user.other)
         return None if warm.wait(_READY_SECONDS) else "dbt cannot be imported"
 
 

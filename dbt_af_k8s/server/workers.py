@@ -11,6 +11,7 @@ from dbt_af_k8s.server.database import Database, DatabaseError
 from dbt_af_k8s.server.metrics import Metrics
 from dbt_af_k8s.server.outputs import Outputs
 from dbt_af_k8s.server.projects import Project, Projects
+from dbt_af_k8s.server.run_as import DbtUser
 from dbt_af_k8s.server.runner import Invocation, StopReason
 from dbt_af_k8s.server.settings import ServerConfig
 from dbt_af_k8s.server.store import Store
@@ -48,8 +49,9 @@ class Workers:
         *,
         owner: str,
         environment: Mapping[str, str],
+        user: DbtUser | None = None,
     ) -> None:
-        """`owner` names this process among all that ever use the database; `environment` is dbt's."""
+        """`owner` names this process among all that ever use the database; `environment` and `user` are dbt's."""
         self._config = config
         self._is_shared = database.is_shared
         self._lease = float(config.state.lease)
@@ -59,6 +61,7 @@ class Workers:
         self._metrics = metrics
         self._owner = owner
         self._environment = dict(environment)
+        self._user = user
         self._warm: dict[str, WarmProject] = {}
         self._retired: list[WarmProject] = []
         self._running: dict[str, Invocation] = {}
@@ -97,7 +100,7 @@ class Workers:
             LOG.warning("invocation was lost", extra={"task_id": task_id})
         with self._condition:
             for name, project in self._projects.all().items():
-                self._warm[name] = WarmProject(project, self._environment)
+                self._warm[name] = WarmProject(project, self._environment, self._user)
             self._thread(self._prepare, "prepare")
             self._thread(self._keep_house, "housekeeper")
             self._thread(self._refresh, "refresher")
@@ -231,7 +234,7 @@ class Workers:
         if found is not None:
             # It may still run something.
             self._retired.append(found)
-        made = self._warm[project.name] = WarmProject(project, self._environment)
+        made = self._warm[project.name] = WarmProject(project, self._environment, self._user)
         self._thread(made.prepare, f"prepare {project.name}")
         return made
 

@@ -41,6 +41,7 @@ class DbtServer:
             "auth": {"tokens": [{"name": "airflow", "sha256": token_hash(TOKEN), "scopes": ["run", "read"]}]},
             # DuckDB lets one process write at a time.
             "limits": {"concurrency": 1},
+            "dbt": {"environment": ["WAIT_CONTROL"]},
             "shutdown_grace": 1,
         }
         self.process = self._start()

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from kubernetes_schemas import VERSIONS
 
+from dbt_af_k8s.server.environment import gets
 from dbt_af_k8s.server.read_settings import parse_server_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +38,9 @@ def test_the_settings_in_them_are_right(things: dict[str, dict[str, Any]]) -> No
     assert pod["terminationGracePeriodSeconds"] >= config.shutdown_grace + 30
     (container,) = pod["containers"]
     assert [port["containerPort"] for port in container["ports"]] == [config.port]
-    assert config.state.postgres_variable in {variable["name"] for variable in container["env"]}
+    # What the pod has is the server's own, or dbt gets it.
+    variables = {variable["name"]: gets(variable["name"], config) for variable in container["env"]}
+    assert variables == {config.state.postgres_variable: False, "SHOP_PASSWORD": True}
     assert things["Deployment"]["spec"]["replicas"] == things["HorizontalPodAutoscaler"]["spec"]["minReplicas"] > 1
     mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
     assert str(Path(str(config.auth.tokens_file)).parent) in mounted
