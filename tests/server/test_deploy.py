@@ -76,7 +76,15 @@ def test_the_image_has_what_exists(things: dict[str, dict[str, Any]]) -> None:
 def test_the_settings_shown_in_the_guide_are_right() -> None:
     text = (FOLDER.parent / "run-dbt-behind-an-api.md").read_text()
     blocks = re.findall(r"```yaml\n# server\.yml\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         written = {"projects": {"shop": {"project_dir": "."}}, **yaml.safe_load(block)}
         assert parse_server_config(written, file="server.yml")[1] == (), block
+
+
+def test_the_tests_that_the_threat_model_names_exist() -> None:
+    text = (ROOT / "docs" / "explanation" / "dbt-server.md").read_text()
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > 15
+    for file, name in named:
+        assert f"def {name}(" in (Path(__file__).parent / file).read_text(), (file, name)
