@@ -74,6 +74,8 @@ def dbt_dags(
             compiled = load_dags(request, os.environ, only=asked)
         except ProjectError as fault:
             raise ProjectError(fault.issues) from None
+        if compiled.stands_in is not None:
+            LOG.error("dbt project %s: %s %s", project.project_dir, compiled.stands_in.message, compiled.stands_in.fix)
         if not compiled.dags and asked is None:
             LOG.warning("The dbt project %s gives no DAG; `dbt-af-k8s check` says why.", project.project_dir)
         project = replace(project, slices=compiled.slices, target_slices=compiled.target_slices)

@@ -1,5 +1,6 @@
 """`dbt-af-k8s check`: everything that is wrong with the project, at once."""
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,11 @@ def check(
     try:
         built = where.build()
     except ProjectError as reason:
+        issues = (*reason.issues, *_stands_in(where, reason))
         if output_format is Format.JSON:
-            _write(None, reason.issues)
+            _write(None, issues)
             raise typer.Exit(2) from reason
-        raise
+        raise ProjectError(issues) from None
     from dbt_af_k8s.plan.first_runs import cold_start_issues
     from dbt_af_k8s.plan.values import REPEATING_KINDS
 
@@ -66,6 +68,14 @@ def check(
         console().print(f"[fine]✓[/] Nothing wrong in [name]{safe(plan.project)}[/]: {told}.")
     if any(issue.is_error for issue in issues):
         raise typer.Exit(1)
+
+
+def _stands_in(where: Where, fault: ProjectError) -> tuple[Issue, ...]:
+    """What the DAGs do meanwhile, where the manifest cannot be read."""
+    from dbt_af_k8s.plan.store import last_good_plan
+
+    last = last_good_plan(where.request(), os.environ, fault, now=datetime.now(UTC))
+    return () if last is None else (last.issue,)
 
 
 def _stale(where: Where, built: "Build") -> tuple[Issue, ...]:

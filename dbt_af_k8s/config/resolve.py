@@ -141,6 +141,7 @@ def _dags(written: DagsConfig, file: str, issues: list[Issue]) -> DagSettings:
         owner=written.owner,
         task_ids=written.task_ids,
         task_timeout=written.task_timeout,
+        last_good_plan=written.last_good_plan,
         kinds=tuple(kind for kind in DAG_KINDS if kind in written.kinds),
     )
 

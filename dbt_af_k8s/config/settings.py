@@ -138,6 +138,8 @@ class DagSettings:
     task_ids: str = "plain"
     #: Longest time of one dbt task, in seconds; None: no limit.
     task_timeout: int | None = None
+    #: Seconds for which the last compiled plan stands in where the manifest cannot be read.
+    last_good_plan: int = 3600
     #: Kinds of DAG to make besides the scheduled and manual ones.
     kinds: tuple[str, ...] = ("large_tests", "backfill", "maintenance", "freshness", "run_model")
 

@@ -188,6 +188,13 @@ class DagsConfig(Section):
         tuple[DagKindName, ...],
         Field(description="Kinds of DAG to make besides the scheduled and manual ones."),
     ] = DAG_KINDS
+    last_good_plan: Annotated[
+        Duration,
+        Field(
+            description="How long DAGs go on with the last compiled plan while the manifest is missing or half "
+            "written. 0: not at all."
+        ),
+    ] = 3600
     task_timeout: Annotated[
         Span | None, Field(description="Longest time of one try of a dbt task. Not given: no limit.")
     ] = None

@@ -58,6 +58,8 @@ class Index:
     slices: str | None = None
     #: The same for targets with a manifest of their own, by target.
     target_slices: Mapping[str, str] = field(default_factory=dict)
+    #: Seconds for which this plan stands in while the manifest cannot be read.
+    stands_in_for: int = 0
 
     @property
     def stores(self) -> frozenset[str]:
@@ -140,6 +142,7 @@ def index_from_text(text: str) -> Index | None:
             dags=tuple(DagFile(**entry) for entry in data["dags"]),
             slices=None if data.get("slices") is None else _file_name(data["slices"]),
             target_slices={target: _file_name(name) for target, name in dict(data.get("target_slices") or {}).items()},
+            stands_in_for=int(data.get("stands_in_for", 0)),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -12,12 +12,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbt_af_k8s import __version__
 from dbt_af_k8s.config.target_path import target_path_in
-from dbt_af_k8s.errors import Issue
+from dbt_af_k8s.errors import Issue, ProjectError
 from dbt_af_k8s.plan.compiled import (
     FileStamp,
     Index,
@@ -29,6 +30,7 @@ from dbt_af_k8s.plan.compiled import (
     unpack_dag,
     why_stale,
 )
+from dbt_af_k8s.plan.last_good import LastGoodPlan, is_about_manifest_file, with_banner
 from dbt_af_k8s.plan.request import PlanRequest
 from dbt_af_k8s.plan.values import DagPlan, Plan
 
@@ -59,6 +61,8 @@ class Compiled:
     unwritten: tuple[str, ...] = ()
     #: What planning found wrong with the project; empty where the plan was read.
     issues: tuple[Issue, ...] = ()
+    #: Why this is the last good plan, and not one of the project as it is now; None where it is that.
+    stands_in: Issue | None = None
 
 
 #: Lets dbt write the manifest of a target: (target, dbt program or None, the manifest's file) -> why it could not.
@@ -67,6 +71,8 @@ ParseTarget = Callable[[str, str | None, Path], str | None]
 
 def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None = None) -> Compiled:
     """The DAGs of a project, or that with the id `only`: from the compiled plan, made anew where it is stale.
+
+    While the manifest cannot be read, the last plan stands in for a time (`dags.last_good_plan`).
 
     Raises:
         ProjectError: as `plan_for_airflow`.
@@ -84,7 +90,48 @@ def load_dags(request: PlanRequest, env: Mapping[str, str], *, only: str | None 
                 return _read(dags, folder, index)
             stale = "a file of it is missing or damaged"
         because = stale
-    return compile_project(request, env, because=because, only=only)
+    try:
+        return compile_project(request, env, because=because, only=only)
+    except ProjectError as fault:
+        last = last_good_plan(request, env, fault, now=datetime.now(UTC), only=only)
+        if last is None:
+            raise
+        if not last.is_in_time:
+            raise ProjectError([*fault.issues, last.issue]) from None
+        return replace(_read(with_banner(last.dags, last.issue), last.folder, last.index), stands_in=last.issue)
+
+
+def last_good_plan(
+    request: PlanRequest, env: Mapping[str, str], fault: ProjectError, *, now: datetime, only: str | None = None
+) -> LastGoodPlan | None:
+    """The whole compiled plan that may stand in for a project whose manifest cannot be read; None for other faults.
+
+    The time counts from the last change of the manifest's file, or of the folder that it is missing in: no folder has
+    to be written to, and all processes agree on it.
+    """
+    if not is_about_manifest_file(fault.issues):
+        return None
+    manifest = manifest_file(request, env)
+    for folder in _folders(request, env):
+        index = _read_index(folder)
+        if index is None or (index.made_by, index.request) != (__version__, request.fingerprint):
+            continue
+        if index.stands_in_for == 0:
+            continue
+        dags = _read_dags(folder, index, only)
+        if dags is None or not _has_stores(folder, index):
+            continue
+        made = datetime.fromtimestamp((folder / _INDEX).stat().st_mtime, UTC)
+        return LastGoodPlan(dags, folder, index, made=made, since=_last_change(manifest), now=now)
+    return None
+
+
+def _last_change(path: Path) -> datetime:
+    """When a file, or the nearest folder above it that is there, was changed last, whatever time it pretends."""
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return datetime.fromtimestamp(place.stat().st_ctime, UTC)
+    return datetime.min.replace(tzinfo=UTC)
 
 
 def compile_project(
@@ -169,7 +216,8 @@ def _plan(
     recording = RecordingEnvironment(env)
     files = files_of(request, recording, manifest_file(request, recording))
     stamps = {path: _stamp(path, request) for path in files}
-    plan = loadable(build_project(request, recording), strict=strict)
+    built = build_project(request, recording)
+    plan = loadable(built, strict=strict)
     packed = [(dag.dag_id, pack_dag(dag)) for dag in plan.dags]
     entries = [dag_file(dag_id, data) for dag_id, data in packed]
     index = Index(
@@ -178,6 +226,7 @@ def _plan(
         files=tuple(sorted(stamps.values(), key=lambda stamp: stamp.path)),
         env=recording.asked(),
         dags=tuple(entries),
+        stands_in_for=built.inputs.settings.dags.last_good_plan,
     )
     return plan, index, {entry.name: data for entry, (_, data) in zip(entries, packed, strict=True)}
 

@@ -143,6 +143,17 @@ def test_trouble_of_the_whole_project_is_one_readable_error_with_everything_in_i
     assert "During handling" not in done.stderr
 
 
+def test_a_manifest_that_is_being_written_costs_no_dag_and_is_told(shop, tmp_path):
+    file = write(tmp_path / "dags", f"{str(shop)!r}")
+    before = dags_of(file)
+    manifest = shop / "target" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:1000])
+    done = load(file)
+    assert json.loads(done.stdout.partition("ANSWER")[2]) == before
+    assert "The manifest cannot be read since" in done.stdout + done.stderr
+    assert "the DAGs go on with the plan made at" in done.stdout + done.stderr
+
+
 def test_every_argument_of_a_wrong_type_is_told(tmp_path):
     done = load(write(tmp_path / "dags", "5, config={'strict': True}, target=3, select=['a', 1], exclude='b'"))
     assert done.returncode != 0

@@ -122,3 +122,17 @@ def test_a_mistake_is_told_where_it_stands(shop: Shop) -> None:
     (issue,) = [issue for issue in issues if issue["code"] == "unknown-target"]
     assert (issue["file"], issue["line"], issue["column"]) == ("models/_models.yml", 5, 9)
     assert "models/_models.yml:5:9" in shop.run("check").stdout
+
+
+def test_a_manifest_that_is_cut_is_told_with_what_the_dags_do_meanwhile(shop: Shop) -> None:
+    assert shop.run("compile").exit_code == 0
+    manifest = shop.root / "target" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-5])
+    found = shop.run("check", "--format", "json")
+    assert found.exit_code == 2
+    truncated, last = json.loads(found.stdout)["issues"]
+    assert (truncated["code"], last["code"]) == ("manifest-truncated", "last-good-plan")
+    assert "the DAGs go on with the plan made at" in last["message"]
+    text = shop.run("check")
+    assert text.exit_code == 2
+    assert "last-good-plan" in text.stderr

@@ -1,5 +1,6 @@
 """The compiled plan on disk: fresh, stale, damaged, read-only, shared by parallel parsers."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,15 +8,16 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dbt_af_k8s.config.written import Config
-from dbt_af_k8s.errors import ProjectError
+from dbt_af_k8s.errors import ProjectError, error
 from dbt_af_k8s.plan.project import plan_for_airflow
 from dbt_af_k8s.plan.request import PlanRequest
-from dbt_af_k8s.plan.store import CACHE_VARIABLE, compile_project, load_dags
+from dbt_af_k8s.plan.store import CACHE_VARIABLE, compile_project, last_good_plan, load_dags
 
 PROFILES = """
 shop:
@@ -315,3 +317,104 @@ def test_a_manifest_of_which_no_slices_can_be_made_has_a_plan_all_the_same(shop:
     assert done.made_slices is not None
     assert "dbt 1.9.0" in (done.made_slices.because or "")
     assert load_dags(PlanRequest(shop), {}).because is None
+
+
+class TestLastGoodPlan:
+    """A manifest that is not whole, beside a compiled plan that is."""
+
+    @staticmethod
+    def planned(shop: Path, settings: str = "") -> tuple[Path, bytes]:
+        if settings:
+            (shop / "dbt_af_k8s.yml").write_text(settings)
+        compile_project(PlanRequest(shop), {})
+        manifest = shop / "target" / "manifest.json"
+        return manifest, manifest.read_bytes()
+
+    @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.5, 0.77, 0.99, 1.0])
+    def test_it_stands_in_while_the_manifest_is_cut(self, shop: Path, share: float) -> None:
+        manifest, whole = self.planned(shop)
+        manifest.write_bytes(whole[: min(int(len(whole) * share), len(whole) - 1)])
+        found = load_dags(PlanRequest(shop), {})
+        assert [dag.dag_id for dag in found.dags if dag.kind == "scheduled"] == ["sales__daily", "web__daily"]
+        assert found.stands_in is not None
+        assert found.stands_in.code == "last-good-plan"
+        assert "The manifest cannot be read since" in found.stands_in.message
+        assert all(dag.doc_md.startswith(f"**{found.stands_in.message}**") for dag in found.dags)
+        assert [dag.dag_id for dag in load_dags(PlanRequest(shop), {}, only="web__daily").dags] == ["web__daily"]
+
+    def test_it_stands_in_while_the_manifest_is_gone_and_goes_when_it_is_back(self, shop: Path) -> None:
+        manifest, whole = self.planned(shop)
+        manifest.unlink()
+        assert load_dags(PlanRequest(shop), {}).stands_in is not None
+        manifest.write_bytes(whole)
+        back = load_dags(PlanRequest(shop), {})
+        assert back.stands_in is None
+        assert not any("cannot be read" in dag.doc_md for dag in back.dags)
+
+    def test_what_else_has_changed_meanwhile_waits_for_the_manifest(self, shop: Path) -> None:
+        manifest, whole = self.planned(shop)
+        manifest.write_bytes(whole[:99])
+        (shop / "dbt_af_k8s.yml").write_text("dags: {owner: me}\n")
+        assert load_dags(PlanRequest(shop), {}).stands_in is not None
+
+    def test_other_faults_are_told_at_once(self, shop: Path) -> None:
+        manifest, whole = self.planned(shop)
+        manifest.write_bytes(whole.replace(b"manifest/v12", b"manifest/v4"))
+        with pytest.raises(ProjectError, match="manifest-too-old"):
+            load_dags(PlanRequest(shop), {})
+        manifest.unlink()
+        (shop / "dbt_project.yml").write_text("name: [\n")
+        with pytest.raises(ProjectError, match=r"dbt_project\.yml"):
+            load_dags(PlanRequest(shop), {})
+
+    def test_a_plan_that_is_not_whole_does_not_stand_in(self, shop: Path) -> None:
+        manifest, _ = self.planned(shop)
+        manifest.unlink()
+        next(compiled_folder(shop).glob("web__daily*.json.z")).unlink()
+        with pytest.raises(ProjectError):
+            load_dags(PlanRequest(shop), {})
+
+    def test_for_a_time_that_is_a_setting(self, shop: Path) -> None:
+        manifest, _ = self.planned(shop, "dags: {last_good_plan: 90m}\n")
+        manifest.unlink()
+        fault = ProjectError([error("manifest-missing", "m", "f")])
+        now = datetime.now(UTC)
+        last = last_good_plan(PlanRequest(shop), {}, fault, now=now)
+        assert last is not None
+        assert last.is_in_time
+        assert timedelta(minutes=89) < last.until - now <= timedelta(minutes=90)
+        late = last_good_plan(PlanRequest(shop), {}, fault, now=now + timedelta(minutes=91))
+        assert late is not None
+        assert not late.is_in_time
+        assert "stood in for it until" in late.issue.message
+
+    def test_no_time_is_no_plan(self, shop: Path) -> None:
+        manifest, _ = self.planned(shop, "dags: {last_good_plan: 0}\n")
+        manifest.unlink()
+        with pytest.raises(ProjectError, match="manifest-missing"):
+            load_dags(PlanRequest(shop), {})
+
+    def test_after_its_time_the_fault_stops_the_dags(self, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        manifest, _ = self.planned(shop)
+        manifest.unlink()
+        monkeypatch.setattr("dbt_af_k8s.plan.store._last_change", lambda path: datetime(2026, 1, 1, tzinfo=UTC))
+        with pytest.raises(ProjectError, match="manifest-missing") as raised:
+            load_dags(PlanRequest(shop), {})
+        assert [issue.code for issue in raised.value.issues] == ["manifest-missing", "last-good-plan"]
+
+    def test_the_time_counts_from_the_last_change_whatever_time_the_file_pretends(self, shop: Path) -> None:
+        manifest, whole = self.planned(shop)
+        manifest.write_bytes(whole[:50])
+        os.utime(manifest, (0, 0))
+        assert load_dags(PlanRequest(shop), {}).stands_in is not None
+
+    def test_a_plan_in_the_cache_folder_stands_in_for_a_whole_target_folder(self, shop: Path, tmp_path: Path) -> None:
+        env = {CACHE_VARIABLE: str(tmp_path / "cache")}
+        self.planned(shop)
+        plan = next((shop / "target").rglob("index.json")).parent
+        index = compile_project(PlanRequest(shop), env)
+        assert index.folder == plan
+        cached = tmp_path / "cache" / hashlib.sha256(str(shop).encode()).hexdigest()[:16] / plan.name
+        shutil.copytree(plan, cached)
+        shutil.rmtree(shop / "target")
+        assert load_dags(PlanRequest(shop), env).stands_in is not None
