@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dbt_af_k8s.cluster.checks import Check
     from dbt_af_k8s.cluster.kubernetes_checks import Place
     from dbt_af_k8s.plan.needs import Needs
+    from dbt_af_k8s.plan.sent_pods import SentPod
 
 _MARKS = {"ok": "[fine]✓[/]", "warning": "[warning]![/]", "error": "[error]✗[/]", "skipped": "[soft]-[/]"}
 _TITLES = {"versions": "Versions", "project": "Project", "kubernetes": "Kubernetes", "airflow": "Airflow"}
@@ -58,7 +59,7 @@ def doctor(
         typer.Option("--service-account", help="Besides those of the project's targets.", metavar="NAME"),
     ] = None,
     pull: Annotated[
-        bool, typer.Option("--pull", help="Start a tiny pod with each image of the targets, to see whether it comes.")
+        bool, typer.Option("--pull", help="Start a tiny pod with each image that tasks need, to see whether it comes.")
     ] = False,
     images: Annotated[
         list[str] | None, typer.Option("--image", help="With --pull: this image, too.", metavar="IMAGE")
@@ -69,7 +70,8 @@ def doctor(
 
     Each line says what was found and how to mend it. Works without a cluster, without Airflow and without a project:
     what is not there is skipped. Permissions are those of whoever runs it; run it in a pod of Airflow's workers to
-    see theirs. Changes nothing, but for the pods of --pull, which it removes. Ends with 1 where something would fail.
+    see theirs. The cluster is asked whether it would take each pod that tasks send.
+    Changes nothing, but for the pods of --pull, which it removes. Ends with 1 where something would fail.
     """
     from dbt_af_k8s.cluster.checks import has_errors
     from dbt_af_k8s.cluster.versions import check_versions
@@ -79,12 +81,12 @@ def doctor(
         if not is_dns_label(name):
             raise UsageError(f"{name!r} can be no namespace: use lower-case letters, digits and dashes.")
     where = Where(project_dir, profiles_dir, target, manifest, config)
-    project_checks, needs = _project(where)
+    project_checks, needs, pods = _project(where)
     asked = _Asked(tuple(namespaces or ()), tuple(service_accounts or ()), tuple(images or ()) if pull else None)
     found = [
         *check_versions(),
         *project_checks,
-        *_kubernetes(needs, asked, kube_config, context),
+        *_kubernetes(needs, pods, asked, kube_config, context),
         *_airflow(needs, airflow_url),
     ]
     if output_format is Format.JSON:
@@ -108,7 +110,7 @@ class _Asked:
         #: None: nothing is pulled.
         self.images = images
 
-    def places(self, needs: "Needs", default: str) -> "Iterator[Place]":
+    def places(self, needs: "Needs", pods: "tuple[SentPod, ...]", default: str) -> "Iterator[Place]":
         """The namespaces to look at; what a target does not name belongs to the first."""
         from dbt_af_k8s.cluster.kubernetes_checks import Place
 
@@ -116,33 +118,50 @@ class _Asked:
         for space in spaces:
             is_first = space == spaces[0]
             accounts = [name for of, name in needs.service_accounts if of == space or (not of and is_first)]
-            images = (*needs.images, *self.images) if is_first and self.images is not None else ()
-            yield Place(space, tuple(dict.fromkeys((*accounts, *self.accounts))), tuple(dict.fromkeys(images)))
+            sent = [each for each in pods if each.namespace == space or (not each.namespace and is_first)]
+            images: list[str] = []
+            if self.images is not None:
+                images = [image for each in sent for image in each.images]
+                images += [*needs.images, *self.images] if is_first else []
+            yield Place(
+                space,
+                tuple(dict.fromkeys((*accounts, *self.accounts))),
+                tuple(dict.fromkeys(images)),
+                tuple((each.task, each.pod) for each in sent),
+                any(each.makes_secret for each in sent),
+                tuple(dict.fromkeys(name for each in sent for name in each.pull_secrets)),
+            )
 
 
-def _project(where: Where) -> "tuple[list[Check], Needs]":
+def _project(where: Where) -> "tuple[list[Check], Needs, tuple[SentPod, ...]]":
     from dbt_af_k8s.cluster.checks import doubtful, fine, skipped, wrong
+    from dbt_af_k8s.config.read_templates import template_finder
     from dbt_af_k8s.plan.needs import Needs, needs_of
+    from dbt_af_k8s.plan.sent_pods import sent_pods
 
     area, name = "project", "plan"
     if not (where.project_dir / "dbt_project.yml").exists():
         told = "no dbt project in this folder: what its plan needs is not looked at"
-        return [skipped(area, name, told, "Name it with --project-dir.")], Needs()
+        return [skipped(area, name, told, "Name it with --project-dir.")], Needs(), ()
     try:
         built = where.build()
     except ProjectError as failed:
         told = counted(len(failed.issues), "error")
-        return [wrong(area, name, f"cannot be planned: {told}", "dbt-af-k8s check tells all.")], Needs()
+        return [wrong(area, name, f"cannot be planned: {told}", "dbt-af-k8s check tells all.")], Needs(), ()
+    root = where.project_dir.absolute()
+    pods = sent_pods(built, lambda folders: template_finder([root / folder for folder in folders]))
     errors = sum(issue.is_error for issue in built.plan.issues)
     tasks = sum(len(dag.tasks) for dag in built.plan.dags)
     line = f"{counted(len(built.plan.dags), 'DAG')}, {counted(tasks, 'task')}"
     if errors:
         told = f"{line}; {counted(errors, 'error')}"
-        return [doubtful(area, name, told, "dbt-af-k8s check tells all.")], needs_of(built)
-    return [fine(area, name, line)], needs_of(built)
+        return [doubtful(area, name, told, "dbt-af-k8s check tells all.")], needs_of(built), pods
+    return [fine(area, name, line)], needs_of(built), pods
 
 
-def _kubernetes(needs: "Needs", asked: _Asked, kube_config: Path | None, context: str | None) -> "Iterator[Check]":
+def _kubernetes(
+    needs: "Needs", pods: "tuple[SentPod, ...]", asked: _Asked, kube_config: Path | None, context: str | None
+) -> "Iterator[Check]":
     from dbt_af_k8s.cluster.checks import doubtful, has_errors, skipped, wrong
     from dbt_af_k8s.cluster.kubernetes_api import NoClusterError, connect
     from dbt_af_k8s.cluster.kubernetes_checks import AREA, check_place, check_server
@@ -152,7 +171,7 @@ def _kubernetes(needs: "Needs", asked: _Asked, kube_config: Path | None, context
             server = check_server(cluster)
             yield from server
             if not has_errors(server[:1]):
-                for place in asked.places(needs, cluster.namespace):
+                for place in asked.places(needs, pods, cluster.namespace):
                     yield from check_place(cluster, place)
     except NoClusterError as missing:
         told, _, fix = str(missing).partition(". ")

@@ -127,9 +127,11 @@ class KubernetesApi:
         patch = self._core.patch_namespaced_config_map
         self._do(f"give the ConfigMap {map_name} to its Job", patch, map_name, namespace, owned)
 
-    def create_pod(self, pod: Mapping[str, Any], namespace: str) -> str:
-        """Make a pod; its name."""
-        return str(self._do("create a pod", self._core.create_namespaced_pod, namespace, pod).metadata.name)
+    def create_pod(self, pod: Mapping[str, Any], namespace: str, *, dry_run: bool = False) -> str:
+        """Make a pod; its name. With `dry_run` the server only says whether it would."""
+        options = {"dry_run": "All", "field_validation": "Strict"} if dry_run else {}
+        made = self._do("create a pod", self._core.create_namespaced_pod, namespace, pod, **options)
+        return str(made.metadata.name)
 
     def pod(self, name: str, namespace: str) -> Any:
         """A pod, as the client has it."""

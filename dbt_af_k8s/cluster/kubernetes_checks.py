@@ -1,7 +1,7 @@
 """Whether a cluster is reachable and lets Airflow's tasks do what they do there."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -22,11 +22,16 @@ PURPOSES: tuple[tuple[str, tuple[Permission, ...]], ...] = (
     ("volumes", tuple(Permission(verb, "", "persistentvolumeclaims") for verb in ("create", "get", "delete"))),
     ("ConfigMaps", (Permission("create", "", "configmaps"),)),
 )
+#: What a runner with `conn_id` does besides: it puts the connection into a Secret that its pod owns.
+OF_SECRETS: tuple[str, tuple[Permission, ...]] = (
+    "Secrets",
+    tuple(Permission(verb, "", "secrets") for verb in ("create", "delete")),
+)
 #: A quota of which more than this is used is told.
 _NEARLY_FULL = Fraction(9, 10)
 _PAUSE = 0.5
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
-_ROLE = "docs/how-to/rbac/task-pods.yaml is a Role that grants it"
+_ROLE = "{} in docs/how-to/rbac is a Role that grants it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,12 @@ class Place:
     namespace: str
     service_accounts: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    #: Pods that tasks send there, by who sends them: the server is asked what it would say.
+    pods: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    #: Whether tasks make Secrets there.
+    makes_secrets: bool = False
+    #: Secrets with the logins of registries.
+    pull_secrets: tuple[str, ...] = ()
 
 
 def check_server(cluster: KubernetesApi) -> tuple[Check, ...]:
@@ -68,10 +79,12 @@ def check_place(
         return
     else:
         yield fine(AREA, f"namespace {space}", "there")
-    yield from _permissions(cluster, space)
+    yield from _permissions(cluster, space, (*PURPOSES, *((OF_SECRETS,) if place.makes_secrets else ())))
     for account in place.service_accounts:
         yield _account(cluster, space, account)
     yield from _quotas(cluster, space)
+    for task, pod in place.pods:
+        yield _admitted(cluster, space, task, pod)
     for image in place.images:
         yield _pull(cluster, place, image, patience, sleep)
 
@@ -86,15 +99,18 @@ def _look(name: str, ask: Callable[[], Any]) -> Any:
         return wrong(AREA, name, str(failed), "Try again; the API answered before.")
 
 
-def _permissions(cluster: KubernetesApi, space: str) -> Iterator[Check]:
-    for purpose, permissions in PURPOSES:
+def _permissions(
+    cluster: KubernetesApi, space: str, purposes: tuple[tuple[str, tuple[Permission, ...]], ...]
+) -> Iterator[Check]:
+    for purpose, permissions in purposes:
         name = f"{purpose} in {space}"
         found = _look(name, partial(_missing, cluster, permissions, space))
         if isinstance(found, Check):
             yield found
         elif found:
             told = f"may not {', '.join(map(str, found))}"
-            yield wrong(AREA, name, told, f"Bind a Role with it to the account of Airflow's workers: {_ROLE}.")
+            role = _ROLE.format("runner-secrets.yaml" if purpose == OF_SECRETS[0] else "task-pods.yaml")
+            yield wrong(AREA, name, told, f"Bind a Role with it to the account of Airflow's workers: {role}.")
         else:
             yield fine(AREA, name, f"may {', '.join(each.verb for each in permissions)}")
 
@@ -133,6 +149,21 @@ def _quotas(cluster: KubernetesApi, space: str) -> Iterator[Check]:
                 yield doubtful(AREA, f"quota {quota}", line, "Raise it, or give dbt's tasks a pool that fits into it.")
             else:
                 yield fine(AREA, f"quota {quota}", line)
+
+
+def _admitted(cluster: KubernetesApi, space: str, task: str, pod: Mapping[str, Any]) -> Check:
+    """Whether the server would take a pod: quotas, limits, pod security, webhooks look at it, and nothing is made."""
+    name = f"pod of {task}"
+    metadata = {**pod["metadata"], "namespace": space, "generateName": "dbt-af-k8s-doctor-"}
+    try:
+        cluster.create_pod({**pod, "metadata": metadata}, space, dry_run=True)
+    except KubernetesApiError as refused:
+        fix = (
+            "Change the target or runner, or what refuses it: a quota, a limit range, the namespace's pod security "
+            "level (`pod-security.kubernetes.io/enforce`), a webhook, or the permission to create pods."
+        )
+        return wrong(AREA, name, str(refused), fix)
+    return fine(AREA, name, f"{space} would take it")
 
 
 def _share(used: str, hard: str) -> Fraction | None:
@@ -205,6 +236,7 @@ def _pod(image: str, place: Place) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 0,
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            **({"imagePullSecrets": [{"name": each} for each in place.pull_secrets]} if place.pull_secrets else {}),
             "containers": [container],
         },
     }

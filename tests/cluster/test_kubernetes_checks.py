@@ -10,7 +10,7 @@ import yaml
 from shop_on_disk import run
 
 from dbt_af_k8s.cluster.kubernetes_api import Permission, connect
-from dbt_af_k8s.cluster.kubernetes_checks import PURPOSES, Place, check_place, check_server
+from dbt_af_k8s.cluster.kubernetes_checks import OF_SECRETS, PURPOSES, Place, check_place, check_server
 
 if TYPE_CHECKING:
     from cluster_server import place
@@ -23,20 +23,21 @@ def verdicts(found: Any) -> dict[str, str]:
     return {check.name: check.verdict.value for check in found if check.verdict.value != "ok"}
 
 
-def rules() -> list[dict[str, Any]]:
-    (role,) = [each for each in yaml.safe_load_all((RBAC / "task-pods.yaml").read_text()) if each["kind"] == "Role"]
+def rules(file: str = "task-pods.yaml") -> list[dict[str, Any]]:
+    (role,) = [each for each in yaml.safe_load_all((RBAC / file).read_text()) if each["kind"] == "Role"]
     return list(role["rules"])
 
 
-def test_the_role_in_the_documentation_grants_what_is_asked_for_and_no_more() -> None:
+@pytest.mark.parametrize(("file", "purposes"), [("task-pods.yaml", PURPOSES), ("runner-secrets.yaml", (OF_SECRETS,))])
+def test_the_role_in_the_documentation_grants_what_is_asked_for_and_no_more(file: str, purposes: Any) -> None:
     granted = {
         Permission(verb, group, *resource.split("/"))
-        for rule in rules()
+        for rule in rules(file)
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
-    assert granted == {permission for _, permissions in PURPOSES for permission in permissions}
+    assert granted == {permission for _, permissions in purposes for permission in permissions}
 
 
 @pytest.fixture
@@ -160,3 +161,90 @@ def test_a_server_with_trouble_never_ends_in_a_traceback(kubernetes: "place.Plac
     result = run("doctor", "--kube-config", str(kubernetes.kubeconfig), "--format", "json")
     assert result.exit_code == 1
     assert result.stderr == ""
+
+
+OPEN = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "base", "image": "shop:1"}]}}
+
+
+@pytest.fixture
+def level(kubernetes: "place.Place", api: Any) -> Iterator[None]:
+    """The namespace is `restricted`."""
+    from kubernetes import client
+
+    core = client.CoreV1Api(api)
+    label = "pod-security.kubernetes.io/enforce"
+    core.patch_namespace(kubernetes.namespace, {"metadata": {"labels": {label: "restricted"}}})
+    yield
+    core.patch_namespace(kubernetes.namespace, {"metadata": {"labels": {label: None}}})
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("level")
+def test_a_pod_that_pod_security_refuses_is_told_without_making_one(kubernetes: "place.Place", api: Any) -> None:
+    from kubernetes import client
+
+    with connect({}, config_file=kubernetes.kubeconfig) as cluster:
+        space = Place(kubernetes.namespace, pods=(("sales__daily.export", OPEN),))
+        (found,) = [check for check in check_place(cluster, space) if check.name == "pod of sales__daily.export"]
+    assert found.verdict.value == "error"
+    assert 'violates PodSecurity "restricted:latest"' in found.told
+    assert "runAsNonRoot" in found.told
+    pods = client.CoreV1Api(api).list_namespaced_pod(kubernetes.namespace).items
+    assert not [pod for pod in pods if pod.metadata.name.startswith("dbt-af-k8s-doctor-")]
+
+
+@pytest.mark.cluster
+def test_a_quota_that_wants_limits_is_told(kubernetes: "place.Place", api: Any) -> None:
+    from kubernetes import client
+
+    core = client.CoreV1Api(api)
+    quota = {"metadata": {"name": "limits"}, "spec": {"hard": {"limits.memory": "1Gi"}}}
+    core.create_namespaced_resource_quota(kubernetes.namespace, quota)
+    ask = Place(kubernetes.namespace, pods=(("d.t", OPEN),))
+    with connect({}, config_file=kubernetes.kubeconfig) as cluster:
+        try:
+            found = next(check for check in check_place(cluster, ask) if check.name == "pod of d.t")
+            assert (found.verdict.value, "must specify limits.memory for: base" in found.told) == ("error", True)
+            # A limit range that gives every container limits mends it.
+            item = {"type": "Container", "default": {"memory": "64Mi"}}
+            limits = {"metadata": {"name": "usual"}, "spec": {"limits": [item]}}
+            core.create_namespaced_limit_range(kubernetes.namespace, limits)
+            found = next(check for check in check_place(cluster, ask) if check.name == "pod of d.t")
+            assert (found.verdict.value, found.told) == ("ok", f"{kubernetes.namespace} would take it")
+        finally:
+            core.delete_namespaced_resource_quota("limits", kubernetes.namespace)
+            core.delete_collection_namespaced_limit_range(kubernetes.namespace)
+
+
+@pytest.mark.cluster
+def test_secrets_are_asked_for_where_a_runner_makes_them(
+    kubernetes: "place.Place", stand_in: "Cluster", api: Any
+) -> None:
+    from kubernetes import client
+
+    space, rbac, core = kubernetes.namespace, client.RbacAuthorizationV1Api(api), client.CoreV1Api(api)
+    core.create_namespaced_service_account(space, {"metadata": {"name": "runner"}})
+    rbac.create_namespaced_role(space, {"metadata": {"name": "pods-only"}, "rules": rules()})
+    subject = {"kind": "ServiceAccount", "name": "runner", "namespace": space}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "pods-only"}
+    rbac.create_namespaced_role_binding(
+        space, {"metadata": {"name": "pods-only"}, "roleRef": role, "subjects": [subject]}
+    )
+    with connect({}, config_file=stand_in.account_kubeconfig(space, "runner")) as cluster:
+        assert f"Secrets in {space}" not in [check.name for check in check_place(cluster, Place(space))]
+        ask = Place(space, makes_secrets=True)
+        (found,) = [check for check in check_place(cluster, ask) if check.name == f"Secrets in {space}"]
+    assert (found.verdict.value, found.told) == ("error", "may not create secrets, delete secrets")
+    assert "runner-secrets.yaml" in found.fix
+
+
+@pytest.mark.cluster
+def test_every_image_of_a_pod_is_pulled_by_its_name(kubernetes: "place.Place", stand_in: "Cluster") -> None:
+    stand_in.lose_image("lost.example.com/*")
+    lost = "lost.example.com/side:1"
+    with connect({}, config_file=kubernetes.kubeconfig) as cluster:
+        found = check_place(cluster, Place(kubernetes.namespace, images=(kubernetes.shell_image, lost)))
+        images = {check.name: check for check in found if check.name.startswith("image ")}
+    assert images[f"image {kubernetes.shell_image}"].verdict.value == "ok"
+    assert images[f"image {lost}"].verdict.value == "error"
+    assert "ErrImagePull" in images[f"image {lost}"].told or "ImagePullBackOff" in images[f"image {lost}"].told

@@ -7,9 +7,10 @@ from typing import Any
 
 from cluster_server.answers import Refused, invalid, not_found
 from cluster_server.job_rules import fill_job, job_change_problems, job_problems, own_pods
-from cluster_server.kinds import ACCOUNT, NAMESPACE, PRIORITY_CLASS, QUOTA, RUNTIME_CLASS, Kind
+from cluster_server.kinds import ACCOUNT, LIMIT_RANGE, NAMESPACE, PRIORITY_CLASS, QUOTA, RUNTIME_CLASS, Kind
 from cluster_server.names import Problems, metadata_problems
 from cluster_server.pod_rules import change_problems, containers_of, fill_pod, pod_problems
+from cluster_server.pod_security import LABEL, pod_security_problem
 from cluster_server.quantities import amount
 from cluster_server.schema import check_schema
 from cluster_server.store import Store, Thing, generated_name
@@ -38,7 +39,9 @@ def admit_new(store: Store, kind: Kind, namespace: str, thing: Thing) -> Thing:
     if not metadata.get("name"):
         metadata["name"] = generated_name(metadata["generateName"])
     if kind.name == "Pod":
+        _limit(store, namespace, thing)
         _admit_pod(store, namespace, thing)
+        _secure(store, namespace, thing)
     elif kind.name == "Job":
         own_pods(thing)
     if kind.namespaced:
@@ -204,9 +207,57 @@ def mount_token(spec: Thing) -> None:
             mounts.append({"name": volume, "mountPath": path, "readOnly": True})
 
 
+def _limit(store: Store, namespace: str, pod: Thing) -> None:
+    """Give containers what the limit ranges of the namespace say, and refuse those that ask for more."""
+    for limits in (item for each in store.all(LIMIT_RANGE, namespace) for item in each["spec"]["limits"]):
+        if limits["type"] != "Container":
+            continue
+        for _, container in containers_of(pod["spec"]):
+            resources = container.setdefault("resources", {})
+            own = resources.get("limits") or {}
+            most = {**(limits.get("max") or {}), **(limits.get("default") or {}), **own}
+            least = {**most, **(limits.get("defaultRequest") or {}), **own, **(resources.get("requests") or {})}
+            resources |= {key: value for key, value in (("limits", most), ("requests", least)) if value}
+            for name, hard in (limits.get("max") or {}).items():
+                if amount(most[name]) > amount(hard):
+                    why = f"maximum {name} usage per Container is {hard}, but limit is {most[name]}"
+                    raise Refused(403, f'pods "{_who(pod)}" is forbidden: {why}')
+
+
+def _secure(store: Store, namespace: str, pod: Thing) -> None:
+    labels = (store.get(NAMESPACE, "", namespace)["metadata"].get("labels")) or {}
+    why = pod_security_problem(labels.get(LABEL), pod["spec"])
+    if why is not None:
+        raise Refused(403, f'pods "{_who(pod)}" is forbidden: {why}')
+
+
+def _who(thing: Thing) -> str:
+    return str(thing["metadata"].get("name") or thing["metadata"].get("generateName"))
+
+
+def _must_say(kind: Kind, quota: Thing, hard: Thing, thing: Thing) -> None:
+    """Under a quota of resources every container of a pod says how much it takes."""
+    if kind.name != "Pod":
+        return
+    missing: dict[str, list[str]] = {}
+    for name in sorted(hard):
+        part, dot, resource = name.partition(".")
+        part, resource = (part, resource) if dot and part in ("requests", "limits") else ("requests", name)
+        if resource not in ("cpu", "memory"):
+            continue
+        for _, container in containers_of(thing["spec"]):
+            if resource not in ((container.get("resources") or {}).get(part) or {}):
+                missing.setdefault(name, []).append(container["name"])
+    if missing:
+        told = "; ".join(f"{name} for: {','.join(names)}" for name, names in missing.items())
+        why = f"failed quota: {quota['metadata']['name']}: must specify {told}"
+        raise Refused(403, f'pods "{_who(thing)}" is forbidden: {why}')
+
+
 def _check_quotas(store: Store, kind: Kind, namespace: str, thing: Thing) -> None:
     for quota in store.all(QUOTA, namespace):
         hard = (quota.get("spec") or {}).get("hard") or {}
+        _must_say(kind, quota, hard, thing)
         wanted, used = usage(kind, thing), (quota.get("status") or {}).get("used") or {}
         for name in sorted(hard):
             asked = wanted.get(name, amount(0))

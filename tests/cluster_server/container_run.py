@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import signal
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,10 +150,13 @@ class ContainerRun:
         tries = 0
         while (pod := self.worker.pod) is not None:
             fault = self.worker.kubelet.faults.of_pod(pod, "image_pull")
-            if fault is None:
+            is_there = not any(fnmatchcase(image, pattern) for pattern in self.worker.kubelet.lost_images)
+            if fault is None and is_there:
                 self._tell("Pulled", f'Successfully pulled image "{image}" in 5ms (5ms including waiting).')
                 return
-            told = fault.message or f'failed to pull and unpack image "{image}": failed to resolve reference: not found'
+            told = (
+                fault.message if fault else ""
+            ) or f'failed to pull and unpack image "{image}": failed to resolve reference: not found'
             self._tell("Failed", f'Failed to pull image "{image}": {told}', warns=True)
             self._tell("Failed", "Error: ErrImagePull" if tries == 0 else "Error: ImagePullBackOff", warns=True)
             if tries:

@@ -35,6 +35,7 @@ SECRET = Kind("Secret", "secrets")
 CLAIM = Kind("PersistentVolumeClaim", "persistentvolumeclaims", subresources=("status",), short=("pvc",))
 ACCOUNT = Kind("ServiceAccount", "serviceaccounts", subresources=("token",), short=("sa",))
 QUOTA = Kind("ResourceQuota", "resourcequotas", subresources=("status",), short=("quota",))
+LIMIT_RANGE = Kind("LimitRange", "limitranges", short=("limits",))
 NAMESPACE = Kind("Namespace", "namespaces", namespaced=False, subresources=("status",), short=("ns",))
 NODE = Kind("Node", "nodes", namespaced=False, subresources=("status",), short=("no",))
 ROLE = Kind("Role", "roles", "rbac.authorization.k8s.io")
@@ -54,6 +55,7 @@ KINDS = (
     CLAIM,
     ACCOUNT,
     QUOTA,
+    LIMIT_RANGE,
     NAMESPACE,
     NODE,
     ROLE,

@@ -35,6 +35,8 @@ class Kubelet:
     token_of: Callable[[str, str], str]
     #: Images that are more than this machine's Python.
     images: dict[str, Image] = field(default_factory=dict)
+    #: Patterns of images that no registry has.
+    lost_images: list[str] = field(default_factory=list)
     #: Whether events name the container (`Started container base`), as kubelets before 1.36 do.
     names_containers: bool = False
     #: How containers find the API.

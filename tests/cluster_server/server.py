@@ -129,6 +129,10 @@ class Cluster:
         """Add a container to new pods of such names, as a mesh's webhook does, until faults are cleared."""
         self.do(lambda: self.store.injected.append((pod, container)))
 
+    def lose_image(self, pattern: str) -> None:
+        """Let no registry have images of such names, until faults are cleared."""
+        self.do(lambda: self.kubelet.lost_images.append(pattern))
+
     def slow_deletion(self, slow: SlowDeletion) -> None:
         """Let such objects stay for a while after they are deleted, until faults are cleared."""
         self.do(lambda: self.api.objects.slow.append(slow))
@@ -149,6 +153,7 @@ class Cluster:
             self.faults.clear()
             self.store.injected.clear()
             self.api.objects.slow.clear()
+            self.kubelet.lost_images.clear()
 
         self.do(work)
 

@@ -50,10 +50,10 @@ def test_what_targets_have_in_common_stands_in_the_settings(tmp_path: Path) -> N
 
 
 def test_a_dbt_server_is_behind_a_connection(tmp_path: Path) -> None:
-    shop = (
-        Shop(tmp_path).model("orders").model("events", "orders", runner={"type": "dbt_api", "conn_id": "big"}).write()
-    )
-    shop.settings("dags: {kinds: []}\nrunners: {'*': {type: dbt_api, conn_id: dbt_prod}}\n")
+    shop = Shop(tmp_path).model("orders").model("events", "orders", dbt_target="other").write()
+    big = "{type: dbt_api, conn_id: big}"
+    shop.settings(f"dags: {{kinds: []}}\nrunners: {{other: {big}, '*': {{type: dbt_api, conn_id: dbt_prod}}}}\n")
+    (shop.root / "profiles.yml").write_text(f"{PROFILES}    other: {{type: duckdb, path: other.duckdb}}\n")
     assert needs(shop) == Needs(connections=(NeededConnection("big", "http"), NeededConnection("dbt_prod", "http")))
 
 
