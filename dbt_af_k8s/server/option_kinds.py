@@ -12,8 +12,9 @@ from dbt_af_k8s.dbt.run_options import shown
 from dbt_af_k8s.errors import ProjectError
 
 FLAG, ONE, MANY = "flag", "one", "many"
-#: Longest term of a selection and longest short text, in letters.
-_LONGEST_TERM, _LONGEST_TEXT = 1000, 200
+#: Longest term of a selection and longest short text, in letters. Names of nodes have up to 250, and a term may hold
+#: those of all folders above.
+_LONGEST_TERM, _LONGEST_TEXT = 4000, 200
 #: Most stars of one term: each may look into every folder of the project.
 _MOST_STARS = 8
 _NAME = re.compile(r"[^\s/\\{}\"'`$;]{1,200}")
@@ -118,10 +119,12 @@ def terms() -> Kind:
 def _term_problems(name: str, value: str) -> tuple[str, ...]:
     if not value or value.startswith("-"):
         return (f"{name} takes no value that is empty or begins with `-`.",)
-    if len(value) > _LONGEST_TERM or value.count("*") > _MOST_STARS:
-        return (f"{name}: {shown(value)} is too much: {_LONGEST_TERM} letters and {_MOST_STARS} stars are the most.",)
-    if any(leaves_project(term) for term in re.split(r"[\s,]+", value)):
-        return (f"{name}: {shown(value)} leads out of the project's folder.",)
+    for term in re.split(r"[\s,]+", value):
+        if len(term) > _LONGEST_TERM or term.count("*") > _MOST_STARS:
+            most = f"{_LONGEST_TERM} letters and {_MOST_STARS} stars are the most"
+            return (f"{name}: the term {shown(term)} is too much: {most}.",)
+        if leaves_project(term):
+            return (f"{name}: the term {shown(term)} leads out of the project's folder.",)
     return ()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from runners.api import CONNECTION, TOKEN
-from runners.bench import selection, until
+from runners.bench import Bench, selection, until
 from runners.odd_bench import OddBench
 from runners.odd_server import GOOD_LOG, OddServer, event, finished
 from runners.task import Task, first_event
@@ -266,6 +266,20 @@ def test_names_differ_by_everything_that_tells_tasks_apart() -> None:
     long = InvocationName("ä" * 300, "t" * 250, "manual__2026-01-01T00:00:00+00:00").of_try(1)
     assert len(long) < 200
     assert long.isascii()
+
+
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_sql_that_the_node_does_not_say_is_refused_and_said_so(dbt_api: Bench) -> None:
+    """By an operator with options of its own: the project of the server knows nothing of them."""
+    from dbt_af_k8s.airflow import DbtMaintenanceOperator
+
+    options = (("force_predicate", "1 = 1"),)
+    node = (selection("model.shop.moments"),)
+    invocation = DbtInvocation("run-operation", node, operation="ttl", options=options)
+    task = dbt_api.task_of("forced", invocation, DbtMaintenanceOperator, not_while=())
+    with pytest.raises(DbtFailedError, match="`force_predicate` is SQL, and not what the `maintenance`"):
+        task.run()
 
 
 CONNECTIONS: list[tuple[dict[str, Any], str, Any]] = [

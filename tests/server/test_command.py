@@ -152,7 +152,7 @@ def test_a_project_may_be_named_and_is_left_to_the_server() -> None:
         (("run", "--select", "orders @2+path:../x+"), "leads out"),
         (("run", "--exclude", "1+path:/etc+1"), "leads out"),
         (("run", "--select", "path:**/**/**/**/**/**"), "too much"),
-        (("run", "--select", "x" * 1001), "too much"),
+        (("run", "--select", "path:a/**,path:**/**/**/**/*"), "too much"),
         (("run", "--vars", "{a: [1, {b: \"x {{ env_var('X') }}\"}]}"), "Jinja"),
         (("run", "--vars", "{'{% do %}': 1}"), "Jinja"),
         (("run", "--vars", "[1, 2]"), "no mapping"),
@@ -194,6 +194,13 @@ def test_a_bomb_of_aliases_is_refused(option: str) -> None:
     assert "aliases" in said
     deep = problems("run-operation", "grant", option, "[" * 500 + "]" * 500)
     assert "nested deeper" in deep
+
+
+def test_many_terms_in_one_word_are_many_terms() -> None:
+    limits = CommandLimits(DEFAULT_VERBS, None, 50, 100_000)
+    words = ("run", "--select", " ".join(f"path:models/a{number}/*" for number in range(2000)))
+    assert isinstance(check_command(words, limits), Command)
+    assert "too much" in problems("run", "--select", "x" * 4001, limits=limits)
 
 
 def test_our_own_maintenance_and_named_macros_may_be_called() -> None:

@@ -11,7 +11,7 @@ from dbt_af_k8s.server.database import PostgresDatabase, SqliteDatabase
 from dbt_af_k8s.server.projects import Projects
 from dbt_af_k8s.server.read_settings import parse_server_config, read_server_config, server_settings_reference
 from dbt_af_k8s.server.serve import serve
-from dbt_af_k8s.server.settings import ServerConfig
+from dbt_af_k8s.server.settings import LimitsSection, ServerConfig
 
 LEAST = {"projects": {"shop": {"project_dir": "shop"}}}
 
@@ -112,6 +112,13 @@ def test_a_file_that_is_missing_or_says_a_thing_twice(tmp_path: Path) -> None:
     (tmp_path / "server.yml").write_text("port: 1\nport: 2\nprojects: {a: {project_dir: x}}\n")
     with pytest.raises(ProjectError, match="twice"):
         read_server_config(tmp_path / "server.yml")
+
+
+def test_what_only_looks_may_take_less_time() -> None:
+    limits = LimitsSection()
+    assert [limits.runtime_of(verb) for verb in ("run", "ls", "compile", "docs generate")] == [21600, 900, 1800, 3600]
+    short = LimitsSection(runtime=60, runtimes={"ls": 7200, "build": "2h"})
+    assert [short.runtime_of(verb) for verb in ("run", "compile", "ls", "build")] == [60, 60, 7200, 7200]
 
 
 def test_the_reference_has_every_section() -> None:

@@ -22,6 +22,7 @@ import pytest
 from desk import TOKENS, tokens
 from server_process import ServerProcess, serving
 
+from dbt_af_k8s.server import app as server_app
 from dbt_af_k8s.server.auth import Authenticator
 from dbt_af_k8s.server.connections import Connection, Connections, Phase
 from dbt_af_k8s.server.logins import Delays, Door, TooManyLoginsError, network_of
@@ -202,6 +203,30 @@ def test_forty_wrong_logins_at_once(tmp_path: Path) -> None:
         assert server.get("/runs").status == 200
         assert server.get("/runs", Authorization=basic("ann", "right")).status == 200
         assert server.post("/nowhere", Authorization="").status == 401
+
+
+def test_a_database_that_hangs_holds_no_probe_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many probes wait for one look, which has a limit; the next look begins when that has ended."""
+    go_on, looks = threading.Event(), []
+
+    def look(_: Any) -> None:
+        looks.append(1)
+        go_on.wait(30)
+
+    monkeypatch.setattr(server_app, "_why_not_ready", look)
+    monkeypatch.setattr(server_app, "_READY_SECONDS", 0.05)
+
+    async def probes() -> list[str | None]:
+        probe = server_app._Probe(None)  # type: ignore[arg-type]
+        found = list(await asyncio.gather(*(probe.status() for _ in range(50))))
+        go_on.set()
+        while not (probe._look is not None and probe._look.done()):
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(server_app, "_READY_SECONDS", 30)
+        return [*found, await probe.status()]
+
+    assert asyncio.run(probes()) == ["the database does not answer"] * 50 + [None]
+    assert len(looks) == 2
 
 
 # --- connections

@@ -127,8 +127,13 @@ class ApiPlace:
     def run(
         self, words: Sequence[str], *, on_line: OnLine, see: OnLine, timeout: float | None, may_slice: bool
     ) -> Outcome:
-        """Start an invocation, or find the one that is there already, and wait for its end."""
-        limit = self._time_limit if timeout is None else timeout
+        """Start an invocation, or find the one that is there already, and wait for its end. Once for each object."""
+        try:
+            return self._run(words, on_line, see, self._time_limit if timeout is None else timeout)
+        finally:
+            self._client.close()
+
+    def _run(self, words: Sequence[str], on_line: OnLine, see: OnLine, limit: float | None) -> Outcome:
         waiting = self._waiting
         if waiting is None:
             name = self._begin(words)
@@ -146,7 +151,6 @@ class ApiPlace:
         if self._on_artifacts is not None:
             with tempfile.TemporaryDirectory(prefix="dbt_target_", ignore_cleanup_errors=True) as folder:
                 self._on_artifacts(Path(folder), fetch_artifacts(self._client, waiting.name, Path(folder)))
-        self._client.close()
         return outcome
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
