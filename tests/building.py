@@ -133,9 +133,14 @@ def inputs_of(
     return PlanInputs("shop", manifest, settings_of(written), profile, target)
 
 
-def build_of(*entries: Node | Source, settings: Mapping[str, Any] | None = None, **rest: Any) -> Build:
-    """Plan these entries; the plan is verified."""
-    manifest = project(*entries)
+def build_of(
+    *entries: Node | Source,
+    settings: Mapping[str, Any] | None = None,
+    project_of: Mapping[str, Any] | None = None,
+    **rest: Any,
+) -> Build:
+    """Plan these entries; the plan is verified. `project_of` are other fields of the manifest."""
+    manifest = project(*entries, **(project_of or {}))
     built = build(inputs_of(manifest, settings, **rest))
     verify(built.plan, manifest)
     return built

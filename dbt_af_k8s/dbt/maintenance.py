@@ -127,7 +127,7 @@ def maintenance_operations(
     wrong, or cannot be done to this node or on this adapter, is left out of the operations and told as an issue.
     """
     meta, found = _validated(mapping)
-    found += [*_ttl_findings(meta.ttl), *_deduplicate_findings(meta.deduplicate_table, node)]
+    found += _ttl_findings(meta.ttl)
     broken = {str(finding.path[0]) for finding in found}
     issues = [_told(finding, node, file) for finding in found]
     if meta.ttl is not None and _text(meta.ttl.force_predicate) and _text(meta.ttl.additional_predicate):
@@ -140,7 +140,7 @@ def maintenance_operations(
         asked = getattr(meta, key)
         if asked is None or asked is False or key in broken:
             continue
-        obstacle = _obstacle(key, name, node, file, adapter)
+        obstacle = _obstacle(key, name, asked, node, file, adapter)
         if obstacle is not None:
             issues.append(obstacle)
         else:
@@ -205,16 +205,15 @@ def _ttl_findings(ttl: TtlMeta | None) -> Iterator[Finding]:
         yield Finding(("ttl", "expiration_timeout"), "wrong", message, fix)
 
 
-def _deduplicate_findings(asked: DeduplicateMeta | None, node: Node) -> Iterator[Finding]:
-    """A key is needed, and a snapshot's own `unique_key` is none: it has one row per version."""
-    if asked is None or asked.unique_key:
-        return
+def _without_key(asked: Any, node: Node) -> tuple[str, str] | None:
+    """What is wrong where copies cannot be told, and the fix. A snapshot's own `unique_key` has a row per version."""
+    if not isinstance(asked, DeduplicateMeta) or asked.unique_key:
+        return None
     fix = "Write `deduplicate_table: {unique_key: [...]}` with the columns that make a row the same row."
     if node.resource_type == "snapshot":
         message = "The `unique_key` of a snapshot has a row for each version; by it the history would be deleted."
-        yield Finding(("deduplicate_table",), "wrong", message, f"{fix} `dbt_valid_from` is one of them.")
-    elif not _own_key(node):
-        yield Finding(("deduplicate_table",), "missing", "The node has no `unique_key` to find copies by.", fix)
+        return message, f"{fix} `dbt_valid_from` is one of them."
+    return None if _own_key(node) else ("The node has no `unique_key` to find copies by.", fix)
 
 
 def _own_key(node: Node) -> tuple[str, ...]:
@@ -224,7 +223,7 @@ def _own_key(node: Node) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str) and name.strip())
 
 
-def _obstacle(key: str, name: str, node: Node, file: str, adapter: str | None) -> Issue | None:
+def _obstacle(key: str, name: str, asked: Any, node: Node, file: str, adapter: str | None) -> Issue | None:
     """Why the operation cannot be done to this node, or on this adapter."""
     make, fix = warning, f"Remove `{key}` from this node."
     row = None if adapter is None else support(name, adapter)
@@ -238,6 +237,8 @@ def _obstacle(key: str, name: str, node: Node, file: str, adapter: str | None) -
     elif row is not None and row.support is Support.UNSUPPORTED:
         code = "maintenance-unsupported"
         message = f"`{key}` does not exist on `{adapter}`, so it is left out: {row.why}"
+    elif (fault := _without_key(asked, node)) is not None:
+        code, message, fix = "maintenance-without-key", f"{fault[0]} The operation is left out.", fault[1]
     else:
         return None
     return make(code, message, fix, file=file, node=node.unique_id, key=f"maintenance.{key}")

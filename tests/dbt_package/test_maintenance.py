@@ -141,7 +141,7 @@ def test_deduplicate_takes_a_key_of_its_own_or_that_of_the_model() -> None:
         )
     for config in ({}, {"unique_key": None}, {"unique_key": ""}, {"unique_key": []}):
         node = replace(ORDERS, config=config)
-        assert told({"deduplicate_table": True}, node) == [("bad-maintenance", "maintenance.deduplicate_table")]
+        assert told({"deduplicate_table": True}, node) == [("maintenance-without-key", "maintenance.deduplicate_table")]
 
 
 def test_the_history_of_a_snapshot_is_no_copy() -> None:

@@ -473,3 +473,19 @@ def test_a_test_on_two_manual_dags_is_told() -> None:
     plan = plan_of(*entries, test("two", "a", "z"), test("one", "a", "b"), test("daily", "a", "z", tags=("@large",)))
     assert [(issue.code, issue.node) for issue in plan.issues] == [("test-runs-by-hand", "test.shop.two")]
     assert "DAG `web__manual` alone, and not after `sales__manual`" in plan.issues[0].message
+
+
+def test_tests_and_waits_have_the_owners_of_their_nodes() -> None:
+    ann, ben = {"owner": "ann"}, {"owner": "ben"}
+    plan = plan_of(
+        *(model("up", folder="web"), model("more", folder="web")),
+        *(model("a", "up", meta=ann), model("b", "up", "more", meta=ann), model("c", "more", meta=ben)),
+        replace(model("d", group="sales"), parents=()),
+        *(test("plain", "a"), test("own", "a", meta=ben), test("of_group", "d"), test("later", "c", tags=("@medium",))),
+        project_of={"group_owners": {"sales": "cleo"}},
+    )
+    tasks = tasks_of(plan, "sales__daily")
+    by_test = {node.rpartition(".")[2]: task.owner for task in tasks.values() for node in task.nodes if "test." in node}
+    assert by_test == {"plain": "ann", "own": "ben", "of_group": "cleo", "later": "ben"}
+    assert tasks["a__end"].owner == "ann"
+    assert (tasks["wait__up"].owner, tasks["wait__more"].owner) == ("ann", None)

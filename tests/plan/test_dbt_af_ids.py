@@ -1,6 +1,6 @@
 """The task ids of dbt-af on request."""
 
-from building import build_of, inputs_of, model, plan_of, test
+from building import build_of, inputs_of, model, plan_of, tasks_of, test
 from hypothesis import given, settings
 from projects import manifests
 from properties import examples
@@ -50,6 +50,11 @@ def test_groups_stand_before_the_ids() -> None:
         "choose",
         "next_chunk",
     ]
+
+
+def test_medium_tests_of_a_node_with_dots_in_its_name() -> None:
+    plan = plan_of(model("crm.people"), test("m", "model.shop.crm.people", tags=("@medium",)), settings=DBT_AF)
+    assert "medium_tests__sales__daily.crm__people__m" in tasks_of(plan, "sales__daily")
 
 
 def test_maintenance() -> None:

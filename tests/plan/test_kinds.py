@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from building import build_of, inputs_of, model, plan_of, project, seed, source, tasks_of, test
+from building import build_of, inputs_of, model, plan_of, project, seed, snapshot, source, tasks_of, test
 
 from dbt_af_k8s.manifest.values import Source
 from dbt_af_k8s.plan.build import build
@@ -269,3 +269,12 @@ def test_every_kind_can_be_switched_off(kind: str) -> None:
     plan = build_of(*entries, settings={"dags": {"kinds": kinds}}).plan
     assert kind not in {dag.kind.value for dag in plan.dags}
     assert set(kinds) <= {dag.kind.value for dag in plan.dags}
+
+
+def test_deduplicate_without_a_key_is_one_operation_less() -> None:
+    asked = {"maintenance": {"deduplicate_table": True, "vacuum_table": True}}
+    plan = plan_of(model("a", meta=asked), model("b", "a"), snapshot("s", meta=asked, config={"unique_key": "id"}))
+    assert not [issue for issue in plan.issues if issue.is_error]
+    without = [issue for issue in plan.issues if issue.code == "maintenance-without-key"]
+    assert [issue.node for issue in without] == ["model.shop.a", "snapshot.shop.s"]
+    assert sorted(tasks_of(plan, "sales__maintenance")) == ["vacuum__a", "vacuum__s"]

@@ -35,6 +35,7 @@ def add_waits(
     gates: dict[str, str] = {}
     made: list[TaskPlan] = []
     tasks: list[TaskPlan] = []
+    owners: dict[str, set[str | None]] = {}
     for draft in drafts:
         upstream = list(draft.before.tasks)
         for wait in draft.before.waits:
@@ -48,8 +49,16 @@ def add_waits(
                 gates[source] = book.claim(f"fresh__{name_of(inputs, source)}", source)
                 made.append(_gate(inputs, decisions, source, gates[source]))
             upstream.append(gates[source])
+        for task_id in upstream:
+            owners.setdefault(task_id, set()).add(draft.task.owner)
         tasks.append(replace(draft.task, upstream=tuple(sorted(upstream)), not_waited=draft.before.not_waited))
+    made = [task if task.owner else replace(task, owner=_only(owners[task.task_id])) for task in made]
     return tuple(sorted(made, key=lambda task: task.task_id)), tuple(tasks)
+
+
+def _only(owners: set[str | None]) -> str | None:
+    """The owner of all who read, where they have the same one; else the DAG's owner is told."""
+    return next(iter(owners)) if len(owners) == 1 else None
 
 
 def _wait_id(inputs: PlanInputs, wait: Wait, downstream: str) -> str:

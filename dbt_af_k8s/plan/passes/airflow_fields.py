@@ -88,9 +88,14 @@ def fields_of(inputs: PlanInputs, decision: NodeDecision, kind: TaskKind | None 
     parallel = own.airflow_parallelism or 1
     return replace(
         fields,
-        owner=own.owner or inputs.manifest.group_owners.get(decision.node.group or ""),
+        owner=owner_of(inputs, decision) or decision.owner_beside,
         max_active=parallel if parallel < inputs.settings.dags.max_active_runs else None,
     )
+
+
+def owner_of(inputs: PlanInputs, decision: NodeDecision) -> str | None:
+    """The owner of a node's task: its own, else that of its dbt group."""
+    return decision.settings.owner or inputs.manifest.group_owners.get(decision.node.group or "")
 
 
 def fields_of_source(inputs: PlanInputs, decision: SourceDecision) -> TaskFields:

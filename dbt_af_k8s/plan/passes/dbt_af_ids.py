@@ -8,7 +8,7 @@ name Airflow puts before the task ids in it; waits are in one group per upstream
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dbt_af_k8s.names import shortened
+from dbt_af_k8s.names import legal_id, shortened
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import MEDIUM_GROUP
 from dbt_af_k8s.plan.values import DagKind, DagPlan, TaskKind, TaskPlan, TaskRef
@@ -84,7 +84,7 @@ def _group(task: TaskPlan, dag: DagPlan, marked: frozenset[str]) -> str | None:
 def _name(task: TaskPlan, dag: DagPlan, decisions: Decisions, marked: frozenset[str]) -> str:
     if task.group == MEDIUM_GROUP and task.kind is TaskKind.TEST and len(task.nodes) == 1:
         beside = decisions.placements[task.nodes[0]].beside
-        return task.task_id if beside is None else f"{decisions.nodes[beside].node.name}__{task.task_id}"
+        return task.task_id if beside is None else f"{legal_id(decisions.nodes[beside].node.name)}__{task.task_id}"
     if task.kind is TaskKind.MAINTENANCE and task.dbt is not None:
         plain = task.task_id.removeprefix(f"{task.dbt.operation}__")
         return f"dbt_{_OPERATIONS[task.dbt.operation or '']}__{plain}"

@@ -35,6 +35,8 @@ class NodeDecision:
     left_out: str | None = None
     #: What runs in place of dbt, where the target is no warehouse.
     script: ScriptPlan | None = None
+    #: Of a test: the owner of the node or source that it is placed with.
+    owner_beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def decide(inputs: PlanInputs) -> Decisions:
     for key, placement in placements.items():
         node = inputs.manifest.nodes[key]
         home = _home_of_test(inputs, node, roots, schedules, placement, nodes, sources)
-        nodes[key], found = _decide_node(inputs, scripts, node, home)
+        decision, found = _decide_node(inputs, scripts, node, home)
+        nodes[key] = replace(decision, owner_beside=_owner_beside(inputs, placement, nodes, sources))
         issues.extend(found)
     for key, placement in placements.items():
         if nodes[key].left_out is None:
@@ -125,6 +128,18 @@ def _home_of_test(
         return _Home(settings, sources[placement.source].domain, schedules.default, issues)
     domain = choose_domain(test, settings.domain, inputs.settings.domains, inputs.project, roots)
     return _Home(settings, domain, schedules.default, issues)
+
+
+def _owner_beside(
+    inputs: PlanInputs,
+    placement: Placement,
+    nodes: Mapping[str, NodeDecision],
+    sources: Mapping[str, SourceDecision],
+) -> str | None:
+    if placement.beside is not None:
+        beside = nodes[placement.beside]
+        return beside.settings.owner or inputs.manifest.group_owners.get(beside.node.group or "")
+    return None if placement.source is None else sources[placement.source].settings.owner
 
 
 def _settings_of(inputs: PlanInputs, entry: Node | Source) -> tuple[NodeSettings, tuple[Issue, ...]]:

@@ -75,7 +75,7 @@ class _Maker:
         fields = fields_of(self._inputs, decision)
         build = self._dbt_task(tasks.task_id, tasks.group, fields, [decision.node], decision.schedule.because)
         drafts = [*self._with_claim(Draft(build, before)), *(self.test(test, tasks) for test in tasks.tests)]
-        return drafts + self._endpoint(tasks.node, tasks.done, tasks.tests, tasks.group)
+        return drafts + self._endpoint(tasks.node, tasks.done, tasks.tests, tasks.group, fields.owner)
 
     def _with_claim(self, job: Draft) -> list[Draft]:
         """A task, and around it those for its volume claim where it has one."""
@@ -96,7 +96,8 @@ class _Maker:
         """A source's freshness, its tests, and the task that closes them where there are several."""
         drafts = [Draft(self._freshness(tasks.source, tasks.check), Before())] if tasks.check else []
         drafts += [self.test(test, None) for test in tasks.tests]
-        return drafts + self._endpoint(tasks.source, tasks.done, tasks.tests, tasks.group)
+        owner = self._decisions.sources[tasks.source].settings.owner
+        return drafts + self._endpoint(tasks.source, tasks.done, tasks.tests, tasks.group, owner)
 
     def medium_tests(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Tests that come after everything in the DAG, through one task where that saves edges."""
@@ -130,11 +131,13 @@ class _Maker:
         why = f"placed with {place}, the last of their parents" if place else "no node stands behind it"
         return Draft(self._dbt_task(test.task_id, test.group, test.fields, nodes, why), before)
 
-    def _endpoint(self, owner: str, done: str | None, tests: Sequence[TestTask], group: str | None) -> list[Draft]:
+    def _endpoint(
+        self, of: str, done: str | None, tests: Sequence[TestTask], group: str | None, owner: str | None
+    ) -> list[Draft]:
         if done is None or len(tests) < 2:
             return []
-        task = _closing(done, f"the tests of {owner}, so that one task says that it is done", group)
-        return [Draft(task, Before(tuple(sorted(test.task_id for test in tests))))]
+        task = _closing(done, f"the tests of {of}, so that one task says that it is done", group)
+        return [Draft(replace(task, owner=owner), Before(tuple(sorted(test.task_id for test in tests))))]
 
     def _freshness(self, key: str, task_id: str) -> TaskPlan:
         return freshness_task(self._inputs, self._decisions, key, task_id, "the source has freshness limits")

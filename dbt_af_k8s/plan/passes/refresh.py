@@ -9,7 +9,7 @@ from dbt_af_k8s.manifest.values import Exposure
 from dbt_af_k8s.names import IdBook, legal_id
 from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.add_waits import Draft
-from dbt_af_k8s.plan.passes.airflow_fields import fields_of_refresh
+from dbt_af_k8s.plan.passes.airflow_fields import fields_of_refresh, owner_of
 from dbt_af_k8s.plan.passes.connect import Before, Connector
 from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.passes.layout import DagLayout, Layout, name_of
@@ -59,7 +59,7 @@ def decide_refreshes(
         decision = decisions.nodes[key]
         if decision.settings.tableau_refresh_tasks:
             plan = refresh_of_node(key, decision.settings.tableau_refresh_tasks, inputs.settings.integrations)
-            owner = _owner_of(inputs, decisions, key)
+            owner = owner_of(inputs, decision)
             refresh = Refresh(plan, name_of(inputs, key), done=tasks.done, group=tasks.group, owner=owner)
             found.setdefault(layout.dag_of[key].dag_id, []).append(refresh)
     for key, exposure in sorted(inputs.manifest.exposures.items()):
@@ -79,12 +79,6 @@ def decide_refreshes(
                 refresh = Refresh(wanted.refresh, legal_id(exposure.name), parents=_behind(exposure, parents, layout))
                 found.setdefault(placed[key].dag_id, []).append(refresh)
     return Refreshes({dag_id: tuple(each) for dag_id, each in found.items()}, placed, reasons, tuple(issues))
-
-
-def _owner_of(inputs: PlanInputs, decisions: Decisions, key: str) -> str | None:
-    """The owner of a node's task: its own, else that of its dbt group."""
-    decision = decisions.nodes[key]
-    return decision.settings.owner or inputs.manifest.group_owners.get(decision.node.group or "")
 
 
 def refresh_drafts(
