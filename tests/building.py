@@ -74,6 +74,11 @@ def model(
     )
 
 
+def foreign(name: str, *refs: str, package: str = "platform", **rest: Any) -> Node:
+    """A model that another dbt project builds, as dbt mesh and dbt-loom put it into a manifest."""
+    return replace(model(name, *refs, package=package, **rest), path="", file="", fqn=(package, name))
+
+
 def seed(name: str, *, folder: str = "raw", **rest: Any) -> Node:
     return model(name, folder=folder, kind="seed", materialized="seed", **rest)
 

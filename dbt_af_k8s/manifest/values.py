@@ -52,12 +52,17 @@ class Node:
     @property
     def is_runnable(self) -> bool:
         """Whether dbt builds a relation for it that a task of ours must make (ephemeral models have none)."""
-        return self.resource_type in RUNNABLE and not self.is_ephemeral
+        return self.resource_type in RUNNABLE and not self.is_ephemeral and not self.is_of_other_project
 
     @property
     def is_ephemeral(self) -> bool:
         """Whether dbt inlines it into its children instead of building it."""
-        return self.resource_type == "model" and self.materialized == "ephemeral"
+        return self.resource_type == "model" and self.materialized == "ephemeral" and not self.is_of_other_project
+
+    @property
+    def is_of_other_project(self) -> bool:
+        """Whether another dbt project builds it: it has no file here, which is dbt's own sign (`is_external_node`)."""
+        return self.resource_type in RUNNABLE and not self.path and not self.file
 
     @property
     def is_test(self) -> bool:

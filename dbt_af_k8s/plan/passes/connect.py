@@ -109,6 +109,7 @@ def dependency_issues(decisions: Decisions, layout: Layout, manifest: Manifest) 
             continue
         node, parents = decision.node, _parents(decision.node, decisions.graph)
         known = {name: parent for parent in parents for name in _names(manifest.nodes[parent])}
+        known |= {name: up for up in _of_other_projects(node, manifest) for name in _names(manifest.nodes[up])}
         ephemeral = {name for up in _ephemerals(node, decisions.graph) for name in _names(manifest.nodes[up])}
         for dependency in decision.settings.dependencies:
             place = f"dependencies.{dependency.name}"
@@ -149,6 +150,11 @@ def _useless_policy(key: str, node: Node, parent: str, layout: Layout, place: st
 
 def _parents(node: Node, graph: ProjectGraph) -> tuple[str, ...]:
     return graph.built_from(node.parents) if node.is_test else graph.parents(node.unique_id)
+
+
+def _of_other_projects(node: Node, manifest: Manifest) -> tuple[str, ...]:
+    """Parents that another dbt project builds: they may be named, and nothing waits for them."""
+    return tuple(key for key in node.parents if key in manifest.nodes and manifest.nodes[key].is_of_other_project)
 
 
 def _ephemerals(node: Node, graph: ProjectGraph) -> tuple[str, ...]:

@@ -61,6 +61,8 @@ def left_out_entries(inputs: PlanInputs, planned: frozenset[str], reasons: Mappi
     for key, node in manifest.nodes.items():
         if node.is_ephemeral:
             entries[key] = "ephemeral: dbt inlines it into the models that ref it"
+        elif node.is_of_other_project:
+            entries[key] = f"belongs to project {node.package}"
         elif key not in planned:
             entries[key] = reasons.get(key) or _of_type(node.resource_type)
     for key, other in manifest.others.items():
