@@ -31,7 +31,7 @@ OF_SECRETS: tuple[str, tuple[Permission, ...]] = (
 _NEARLY_FULL = Fraction(9, 10)
 _PAUSE = 0.5
 _CANNOT_PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
-_ROLE = "{} in docs/how-to/rbac is a Role that grants it"
+_ROLE = "docs/how-to/{} is a Role that grants it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _permissions(
             yield found
         elif found:
             told = f"may not {', '.join(map(str, found))}"
-            role = _ROLE.format("runner-secrets.yaml" if purpose == OF_SECRETS[0] else "task-pods.yaml")
+            role = _ROLE.format("dbt-pod/secrets-role.yaml" if purpose == OF_SECRETS[0] else "rbac/task-pods.yaml")
             yield wrong(AREA, name, told, f"Bind a Role with it to the account of Airflow's workers: {role}.")
         else:
             yield fine(AREA, name, f"may {', '.join(each.verb for each in permissions)}")

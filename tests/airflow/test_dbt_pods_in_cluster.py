@@ -3,9 +3,6 @@
 import asyncio
 import hashlib
 import json
-import os
-import stat
-import subprocess
 import sys
 import threading
 import time
@@ -21,14 +18,13 @@ import pytest
 pytest.importorskip("airflow")
 
 from airflow.sdk.exceptions import TaskDeferred
+from dbt_image import IN_IMAGE, write_project
 from kubernetes import client
 from script_pods import GOES_ON, without_airflows_own
 
 from dbt_af_k8s.airflow.dbt_operator import DbtFailedError, DbtOperator, DbtRetryError
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject, node_by_id
 from dbt_af_k8s.plan.objects import objects_of
-from dbt_af_k8s.plan.request import PlanRequest
-from dbt_af_k8s.plan.store import compile_project
 from dbt_af_k8s.plan.values import TaskKind, TaskPlan
 from dbt_af_k8s.pods.dbt_values import ConnectionProfile, DbtPod
 from dbt_af_k8s.pods.target import read_runner_pod
@@ -43,35 +39,10 @@ pytestmark = [
     pytest.mark.airflow,
     pytest.mark.dbt,
     pytest.mark.slow,
-    pytest.mark.usefixtures("stand_in"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
 SECRET = "pa{{ss}}-'w\"ort"
-FILES = {
-    "dbt_project.yml": "name: shop\nversion: '1.0'\nprofile: shop\nmodels: {+materialized: table}\n",
-    "profiles.yml": "shop:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: shop.duckdb}\n",
-    "models/orders.sql": "{{ log('Größe', info=true) }}select '{{ var(\"start_dttm\") }}' as s",
-    "models/broken.sql": "select * from nowhere_at_all",
-}
-#: Stands for dbt where the pod is what is tried: writes results as told, or none.
-FAKE = """#!{python}
-import json, os, pathlib, signal, sys, time
-folder = pathlib.Path(sys.argv[sys.argv.index("--target-path") + 1])
-profiles = pathlib.Path(sys.argv[sys.argv.index("--profiles-dir") + 1]) if "--profiles-dir" in sys.argv else None
-if profiles is not None:
-    stat = os.statvfs(profiles)
-    print("profile", json.loads((profiles / "profiles.yml").read_text())["shop"]["outputs"]["dev"]["user"])
-if os.environ.get("FAKE_SIGTERM") == "ignored":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("began", flush=True)
-print("waits", flush=True)
-time.sleep(float(os.environ.get("FAKE_SLEEP", "0")))
-row = {{"unique_id": "model.shop.orders", "status": "success", "message": "OK", "execution_time": 1.0,
-       "adapter_response": {{"rows_affected": 7}}}}
-if os.environ.get("FAKE_RESULT", "yes") == "yes":
-    (folder / "run_results.json").write_text(json.dumps({{"results": [row]}}))
-"""
 Make = Callable[..., DbtOperator]
 
 
@@ -94,16 +65,12 @@ class Log:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(kubernetes: "Place", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as the image has it: on a real cluster the folder that the image was built from."""
+    if kubernetes.is_real:
+        return kubernetes.dbt_project_or_skip()
     folder = tmp_path_factory.mktemp("image") / "shop"
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    subprocess.run([Path(sys.executable).with_name("dbt"), "--quiet", "parse"], cwd=folder, check=True)
-    assert compile_project(PlanRequest(folder), os.environ).slices
-    fake = folder / "fake_dbt"
-    fake.write_text(FAKE.format(python=sys.executable))
-    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    write_project(folder, python=sys.executable)
     return folder
 
 
@@ -115,18 +82,24 @@ def core(kubernetes: "Place") -> Iterator[client.CoreV1Api]:
 
 def pod_of(kubernetes: "Place", project: Path, **more: Any) -> DbtPod:
     written = {
-        "image_name": kubernetes.python_image,
+        "image_name": kubernetes.dbt_image if kubernetes.is_real else kubernetes.python_image,
         "namespace": kubernetes.namespace,
         "config_file": str(kubernetes.kubeconfig),
         "in_cluster": False,
         "startup_timeout": 60,
         **more,
     }
-    written["env"] = {"PYTHONPATH": str(Path(__file__).parents[2]), **more.get("env", {})}
+    here = {} if kubernetes.is_real else {"PYTHONPATH": str(Path(__file__).parents[2])}
+    written["env"] = {**here, **more.get("env", {})}
     target, issues = read_runner_pod(written, row="dev", file="dbt_af_k8s.yml", defaults={})
     assert target is not None, issues
     sha256 = hashlib.sha256((project / "target" / "manifest.json").read_bytes()).hexdigest()
-    return DbtPod(replace(target, written={}), str(project), "target/manifest.json", sha256)
+    return DbtPod(replace(target, written={}), home(kubernetes, project), "target/manifest.json", sha256)
+
+
+def home(kubernetes: "Place", project: Path) -> str:
+    """Where the project lies in the pod."""
+    return IN_IMAGE if kubernetes.is_real else str(project)
 
 
 def context(operator: DbtOperator, number: int = 1) -> dict[str, Any]:
@@ -148,7 +121,7 @@ def make(kubernetes: "Place", project: Path, request: pytest.FixtureRequest) -> 
     ) -> DbtOperator:
         place = replace(pod_of(kubernetes, project, **pod), connection=connection)
         place = replace(place, manifest_sha256=sha256 or place.manifest_sha256)
-        executable = str(project / "fake_dbt") if fake else None
+        executable = f"{home(kubernetes, project)}/fake_dbt" if fake else None
         return type("Logging", (DbtOperator,), {"log": Log()})(
             task_id=f"t{hashlib.sha256(request.node.name.encode()).hexdigest()[:8]}",
             invocation=DbtInvocation("run", (node_by_id(f"model.shop.{name}"),), executable=executable),

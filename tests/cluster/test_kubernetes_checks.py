@@ -28,7 +28,9 @@ def rules(file: str = "task-pods.yaml") -> list[dict[str, Any]]:
     return list(role["rules"])
 
 
-@pytest.mark.parametrize(("file", "purposes"), [("task-pods.yaml", PURPOSES), ("runner-secrets.yaml", (OF_SECRETS,))])
+@pytest.mark.parametrize(
+    ("file", "purposes"), [("task-pods.yaml", PURPOSES), ("../dbt-pod/secrets-role.yaml", (OF_SECRETS,))]
+)
 def test_the_role_in_the_documentation_grants_what_is_asked_for_and_no_more(file: str, purposes: Any) -> None:
     granted = {
         Permission(verb, group, *resource.split("/"))
@@ -235,7 +237,7 @@ def test_secrets_are_asked_for_where_a_runner_makes_them(
         ask = Place(space, makes_secrets=True)
         (found,) = [check for check in check_place(cluster, ask) if check.name == f"Secrets in {space}"]
     assert (found.verdict.value, found.told) == ("error", "may not create secrets, delete secrets")
-    assert "runner-secrets.yaml" in found.fix
+    assert "dbt-pod/secrets-role.yaml" in found.fix
 
 
 @pytest.mark.cluster

@@ -1,8 +1,9 @@
 """Where tests of Kubernetes run: the stand-in, or a real cluster in a namespace that is theirs alone.
 
 Variables, all optional: `DBT_AF_K8S_TEST_KUBECONFIG` (a kube config file: that cluster is used), and the images
-`DBT_AF_K8S_TEST_PYTHON_IMAGE` (with `python3` and `sh`) and `DBT_AF_K8S_TEST_SHELL_IMAGE` (with `sh` and `pgrep`, also
-Airflow's sidecar for XCom).
+`DBT_AF_K8S_TEST_PYTHON_IMAGE` (with `python3` and `sh`) and `DBT_AF_K8S_TEST_SHELL_IMAGE` (with `sh` and `pgrep`).
+Tests of dbt in pods need an image with their project, `DBT_AF_K8S_TEST_DBT_IMAGE`, and the folder that it was built
+from, `DBT_AF_K8S_TEST_DBT_CONTEXT` (`tests/dbt_image.py` writes it); on a real cluster they are left out without.
 """
 
 import os
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from cluster_server.container import missing_namespaces
 from cluster_server.server import Cluster, cluster
 from kubernetes import client, config
@@ -30,6 +32,15 @@ class Place:
     shell_image: str
     #: None on a real cluster.
     stand_in: Cluster | None
+    #: An image with the project of the tests of dbt in pods; empty: there is none.
+    dbt_image: str = ""
+
+    def dbt_project_or_skip(self) -> Path:
+        """The folder of the project in that image; skips where the variables name none."""
+        context = os.environ.get("DBT_AF_K8S_TEST_DBT_CONTEXT")
+        if not self.dbt_image or not context:
+            pytest.skip("needs an image: DBT_AF_K8S_TEST_DBT_IMAGE and DBT_AF_K8S_TEST_DBT_CONTEXT (see CONTRIBUTING)")
+        return Path(context) / "project"
 
     def api_client(self) -> client.ApiClient:
         """A new client of the API; the caller closes it."""
@@ -53,7 +64,7 @@ def place() -> Iterator[Place]:
     python = os.environ.get("DBT_AF_K8S_TEST_PYTHON_IMAGE", "python:3.12-slim")
     shell = os.environ.get("DBT_AF_K8S_TEST_SHELL_IMAGE", "alpine:3.20")
     if given:
-        found = Place(Path(given), namespace, python, shell, None)
+        found = Place(Path(given), namespace, python, shell, None, os.environ.get("DBT_AF_K8S_TEST_DBT_IMAGE", ""))
         with found.api_client() as api:
             yield from _in_namespace(api, found)
     else:
