@@ -111,6 +111,8 @@ def companions(pod: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
             yield False, f"container {name} goes on after the script, and ends with its pod"
         elif (state.get("terminated") or {}).get("exitCode"):
             yield True, f"container {name} {_words_of(state)} beside the script; that does not count"
+        elif "waiting" in state and (words := _words_of(state)):
+            yield True, f"container {name} {words} still, and the script did without it"
 
 
 def is_at_work(pod: Mapping[str, Any]) -> bool:

@@ -206,6 +206,20 @@ def test_a_script_that_fails_beside_a_sidecar_has_its_own_code(
         _ = run_deferred(*operators, context) if deferrable else operators[0].execute(context)
 
 
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "followed"])
+def test_a_sidecar_whose_image_is_not_there_does_not_fail_a_good_script(
+    make: Make, stand_in: "Cluster", kubernetes: "Place", name: str, deferrable: bool
+) -> None:
+    from cluster_server.faults import PodFault
+
+    stand_in.fail_pods(PodFault("image_pull", pod=f"{name}*", container="linkerd-proxy"))
+    stand_in.inject(proxy(kubernetes, GOES_ON), f"{name}*")
+    source = f"import time; time.sleep(2)\n{RESULT.format(3)}"
+    operators = [make(source, xcom=True, deferrable=deferrable, log_every=0) for _ in range(2)]
+    context = Tries(name).context()
+    assert (run_deferred(*operators, context) if deferrable else operators[0].execute(context)) == 3
+
+
 # Results
 
 

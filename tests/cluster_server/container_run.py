@@ -110,7 +110,7 @@ class ContainerRun:
         self.started.set()
 
         def in_phase(status: dict[str, Any]) -> None:
-            if not self.is_init and status["phase"] == "Pending":
+            if not self.is_init and status["phase"] == "Pending" and not self.worker.has_waiting:
                 status["phase"] = "Running"
 
         self._tell("Started", f"Started container {self.spec['name']}" if is_named else "Container started")
@@ -150,6 +150,8 @@ class ContainerRun:
         tries = 0
         while (pod := self.worker.pod) is not None:
             fault = self.worker.kubelet.faults.of_pod(pod, "image_pull")
+            if fault is not None and fault.container != self.spec["name"]:
+                fault = None
             is_there = not any(fnmatchcase(image, pattern) for pattern in self.worker.kubelet.lost_images)
             if fault is None and is_there:
                 self._tell("Pulled", f'Successfully pulled image "{image}" in 5ms (5ms including waiting).')

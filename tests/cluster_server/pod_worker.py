@@ -49,6 +49,11 @@ class PodWorker:
     def phase(self) -> str:
         return str(((self.pod or {}).get("status") or {}).get("phase", ""))
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether one of the containers has not begun: such a pod is pending, whatever the others do."""
+        return any("waiting" in run.state for run in self.runs.values() if not run.is_init)
+
     def edit(self, change: Callable[[Thing], None]) -> None:
         """Change the stored status, if the pod is still there."""
         if self.pod is not None:

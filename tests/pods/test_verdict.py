@@ -146,10 +146,14 @@ def test_exit_code_0_after_the_deletion_is_no_success(told: Any, is_cut_off: boo
 
 def test_what_is_told_of_other_containers() -> None:
     mesh = {"name": "linkerd-proxy", "state": {"running": {}}}
-    told = companions(pod("Running", containerStatuses=[ended(0), mesh, ended(3, name="agent"), ended(0, name="done")]))
+    image = {"name": "log", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    told = companions(
+        pod("Running", containerStatuses=[ended(0), mesh, ended(3, name="agent"), ended(0, name="done"), image])
+    )
     assert list(told) == [
         (False, "container linkerd-proxy goes on after the script, and ends with its pod"),
         (True, "container agent ended with exit code 3 beside the script; that does not count"),
+        (True, "container log waits (ImagePullBackOff) still, and the script did without it"),
     ]
 
 

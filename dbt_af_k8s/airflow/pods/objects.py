@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from airflow.providers.cncf.kubernetes.utils.container import container_is_compl
 from airflow.providers.cncf.kubernetes.utils.pod_manager import (
     PodManager,
     PodNotFoundException,
+    await_pod_start,
     detect_pod_terminate_early_issues,
 )
 from kubernetes.client import ApiClient
@@ -39,12 +41,16 @@ class ScriptPodManager(PodManager):
         super().__init__(kube_client=kube_client, callbacks=callbacks)
         self._keep = keep
 
+    async def await_pod_start(self, pod: Any, *given: Any, **more: Any) -> None:
+        """Wait until the script begins; another container that never does is no matter."""
+        await await_pod_start(_BaseAlone(self), pod, *given, **more)  # type: ignore[arg-type]
+
     def await_pod_completion(self, pod: Any, *_: Any, **__: Any) -> Any:
         """The pod when its script has ended, or cannot begin; what other containers do does not matter."""
         while True:
             there = self.read_pod(pod)
             is_over = there.status.phase in ("Succeeded", "Failed") or container_is_completed(there, BASE)
-            if is_over or detect_pod_terminate_early_issues(there):
+            if is_over or detect_pod_terminate_early_issues(as_of_base(there)):
                 return there
             time.sleep(_LOOK_EVERY)
 
@@ -172,6 +178,30 @@ class ScriptPodManager(PodManager):
     def shown(pod: Mapping[str, Any]) -> str:
         """A pod for the log."""
         return json.dumps(pod, indent=1)
+
+
+class _BaseAlone:
+    """A pod manager for Airflow's wait for the start of a pod."""
+
+    def __init__(self, manager: PodManager) -> None:
+        self._manager = manager
+        self.log = manager.log
+        #: Airflow sets it when the pod has started.
+        self.stop_watching_events = False
+
+    def read_pod(self, pod: Any) -> Any:
+        return as_of_base(self._manager.read_pod(pod))
+
+
+def as_of_base(pod: Any) -> Any:
+    """The pod as if its script's container were its only one: Kubernetes calls it pending while any has not begun."""
+    statuses = [each for each in pod.status.container_statuses or () if each.name == BASE]
+    seen = copy(pod)
+    seen.status = copy(pod.status)
+    seen.status.container_statuses = statuses or None
+    if pod.status.phase == "Pending" and any(each.state.running or each.state.terminated for each in statuses):
+        seen.status.phase = "Running"
+    return seen
 
 
 def look(manager: PodManager, pod: Any, *, with_events: bool) -> tuple[Mapping[str, Any], tuple[str, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from airflow.providers.cncf.kubernetes.utils.pod_manager import AsyncPodManager, PodManager, parse_log_line
 
+from dbt_af_k8s.airflow.pods.objects import as_of_base
 from dbt_af_k8s.dbt.log_frames import is_frame
 
 
@@ -23,6 +24,10 @@ class QuietPodTrigger(KubernetesPodTrigger):
 
 
 class _PlainLog(AsyncPodManager):
+    async def read_pod(self, pod: Any) -> Any:
+        """For the wait for its start: the script's container counts."""
+        return as_of_base(await super().read_pod(pod))
+
     def _emit_container_logs(self, logs: list[str], now: Any, container_name: str) -> None:
         """The lines before the current second: its other lines come with the next look."""
         for line in logs:
