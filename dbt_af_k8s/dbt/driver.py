@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 _MINOR_PARTS = 2
 #: What a relation's name is made of, each by a macro of the project.
 _COMPONENTS = ("database", "schema", "alias")
+#: Where an entry of another kind than a node stands in a manifest.
+_GROUPS = {"source": "sources", "function": "functions"}
 #: Adapters whose listing of a schema is one query with a column `name`.
 _NARROWED = ("duckdb", "postgres")
 #: PostgreSQL's names have 63 letters; `__dbt_tmp` with a time, the longest ending, has less than 40.
@@ -75,6 +77,8 @@ def load(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], Any]:
 
         manifest: Any = Manifest.from_dict(document)
         manifest.build_flat_graph()
+        if header["whole_graph"]:
+            manifest.flat_graph = WholeGraph(manifest.flat_graph, store)
     except Refused:
         raise
     except Exception as reason:  # noqa: BLE001  whatever it is, dbt can do without the slice
@@ -93,6 +97,7 @@ def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], di
     about = dict(opened.execute("SELECT name, data FROM about"))
     header = json.loads(about["header"])
     shared = json.loads(zlib.decompress(about["shared"]))
+    header["whole_graph"] = shared.pop("whole_graph")
     numbers = set(shared.pop("parts"))
     for unique_id in unique_ids:
         (parts, looks) = opened.execute("SELECT parts, looks FROM slice WHERE unique_id = ?", (unique_id,)).fetchone()
@@ -108,12 +113,56 @@ def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], di
         (data,) = opened.execute("SELECT data FROM part WHERE id = ?", (abs(number),)).fetchone()
         part = json.loads(zlib.decompressobj(zdict=about["dictionary"]).decompress(data))
         unique_id = part["unique_id"]
-        group = {"source": "sources", "function": "functions"}.get(part["resource_type"], "nodes")
+        group = _GROUPS.get(part["resource_type"], "nodes")
         if number < 0:
-            part = {name: part[name] for name in stub["fields"] if name in part} | stub["rest"]
+            part = {name: part[name] for name in part if name not in stub["lacks"]} | stub["rest"]
         document[group][unique_id] = part
     opened.close()
     return header, document
+
+
+class WholeGraph(dict[str, Any]):
+    """Jinja's `graph` with all nodes of the project, for a hook that walks it: read when somebody asks for one."""
+
+    def __init__(self, small: dict[str, Any], store: str) -> None:
+        super().__init__(small)
+        self._store: str | None = store
+
+    def __getitem__(self, key: str) -> Any:
+        self._fill()
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: D102
+        self._fill()
+        return super().get(key, default)
+
+    def values(self) -> Any:  # noqa: D102
+        self._fill()
+        return super().values()
+
+    def items(self) -> Any:  # noqa: D102
+        self._fill()
+        return super().items()
+
+    def _fill(self) -> None:
+        import json
+        import sqlite3
+        import zlib
+        from urllib.parse import quote
+
+        store, self._store = self._store, None
+        if store is None:
+            return
+        opened = sqlite3.connect(f"file:{quote(store)}?mode=ro&immutable=1", uri=True)
+        (dictionary,) = opened.execute("SELECT data FROM about WHERE name = 'dictionary'").fetchone()
+        for (data,) in opened.execute("SELECT data FROM part ORDER BY id"):
+            part = json.loads(zlib.decompressobj(zdict=dictionary).decompress(data))
+            group = super().__getitem__(_GROUPS.get(part["resource_type"], "nodes"))
+            known = group.get(part["unique_id"])
+            # What runs here is as dbt has it in memory, parents are stubs.
+            if known is None or not known.get("depends_on", {}).get("nodes"):
+                group[part["unique_id"]] = {**(known or {}), **part}
+        opened.close()
 
 
 def invoke(arguments: list[str], header: dict[str, Any], manifest: Any, refusal: str) -> int:

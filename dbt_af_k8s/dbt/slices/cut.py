@@ -25,29 +25,9 @@ _COMPILED_STATE = (
     "extra_ctes_injected",
     "build_path",
 )
-#: What a stub keeps of its entry (the driver cuts it): who it is, where its relation is, how it is configured, who may
-#: refer to it.
-STUB_FIELDS = (
-    "database",
-    "schema",
-    "name",
-    "resource_type",
-    "package_name",
-    "path",
-    "original_file_path",
-    "unique_id",
-    "fqn",
-    "alias",
-    "checksum",
-    "config",
-    "version",
-    "latest_version",
-    "access",
-    "group",
-    "relation_name",
-    "language",
-    "deprecation_date",
-)
+#: What a stub lacks of its entry (the driver cuts it): what would run, and what takes long to load. All else may be
+#: read by a macro that names relations: tags, meta, description, group, version.
+STUB_LACKS = ("raw_code", "columns", "depends_on", "refs", "sources", "metrics", "functions", "unrendered_config")
 #: What dbt reads of a macro when it runs; its documentation is left out.
 _MACRO_FIELDS = (
     "name",

@@ -4,11 +4,12 @@ What it gives is fixed in the manifest. Where it comes from vars, from the envir
 get another value, and a slice would not know.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dbt_af_k8s.dbt.slices.jinja_words import expression_words, words
+from dbt_af_k8s.dbt.slices.jinja_words import JinjaText, read_jinja
 
 #: Sections of dbt_project.yml that configure nodes, and the kind of node.
 _PROJECT_SECTIONS = {
@@ -26,13 +27,15 @@ _SECTIONS = ("models", "seeds", "snapshots", "sources", "functions")
 _LATE_KEYS = frozenset({"pre-hook", "post-hook", "pre_hook", "post_hook", "description", "query-comment"})
 _LATE_SOURCE_KEYS = frozenset({"database", "schema", "loaded_at_query"})
 _TEST_KEYS = frozenset({"tests", "data_tests"})
-#: Words that give the same in every parse, and macros that only run late.
-_FIXED_WORDS = frozenset({"ref", "source", "doc", "this", "get_where_subquery"})
+#: What gives the same in every parse, and macros that only run late.
+_FIXED = frozenset({"ref", "source", "doc", "this", "get_where_subquery", "config", "none"})
+#: Jinja that descriptions are full of.
+_DOC = re.compile(r"\{\{-?\s*doc\s*\([\w\s'\".,]*\)\s*-?\}\}")
 
 
 @dataclass(frozen=True, slots=True)
 class EarlyText:
-    """A text with early Jinja: where it stands, and the first word that makes it so."""
+    """A text with early Jinja: where it stands, and what makes it so, as it is written."""
 
     path: tuple[str, ...]
     word: str
@@ -65,8 +68,9 @@ class EarlyEntries:
 
 
 def may_be_early(text: str) -> bool:
-    """Whether the text of a YAML file is worth reading as YAML."""
-    return bool(words(text) - _FIXED_WORDS)
+    """Whether the text of a YAML file is worth reading as YAML; a guess that errs on the safe side."""
+    rest = _DOC.sub("", text)
+    return "{{" in rest or "{%" in rest
 
 
 def early_of_project(document: Any, file: str) -> tuple[EarlyProject, ...]:
@@ -108,7 +112,13 @@ def _early(value: Any, path: tuple[str, ...], late: frozenset[str]) -> Iterator[
         elif isinstance(below, list):
             stack.extend((item, (*at, "")) for item in below)
         elif isinstance(below, str) and "{" in below:
-            # In a test, `where` and arguments are strings that dbt renders by the words in them.
-            found = sorted(expression_words(below) - _FIXED_WORDS)
-            if found:
-                yield EarlyText(at, found[0])
+            reason = _why_early(read_jinja(below))
+            if reason is not None:
+                yield EarlyText(at, reason)
+
+
+def _why_early(text: JinjaText) -> str | None:
+    if text.broken is not None:
+        return "Jinja that cannot be read"
+    unstable = [part for part in text.references if (part.package or part.name) not in _FIXED]
+    return text.first_use if unstable else None

@@ -6,6 +6,7 @@ and nothing of it is held in memory while it is made but what the cut needs.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import sqlite3
@@ -47,7 +48,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE about (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE mark (id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime_ns INTEGER, sha256 BLOB);
+CREATE TABLE mark (id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime_ns INTEGER, sha256 BLOB, jinja_sha256 TEXT);
 CREATE TABLE slice (unique_id TEXT PRIMARY KEY, parts TEXT, files TEXT, looks INTEGER, because TEXT) WITHOUT ROWID;
 """
 
@@ -80,16 +81,22 @@ class _Maker:
         self._groups = (self._document.nodes, self._document.sources, self._document.functions)
         about = self._document.metadata
         self._entries: dict[str, Known] = {}
+        #: What is not as dbt writes it, with the reason: it costs itself and its children.
+        self._odd: dict[str, str] = {}
         for group in self._groups:
             for unique_id, raw in group.items():
-                self._entries[unique_id] = read_known(raw)
+                try:
+                    read_entry(raw)
+                    self._entries[unique_id] = read_known(raw)
+                except msgspec.ValidationError as reason:
+                    self._odd[unique_id] = f"it is not as dbt {', '.join(KNOWN_DBT)} writes it: {reason}"
         self._numbers = {unique_id: number for number, unique_id in enumerate(sorted(self._entries), 1)}
         self._marks: dict[FileMark, int] = {}
         self._operations = sorted(key for key, entry in self._entries.items() if entry.resource_type == "operation")
         self._gathering = Gathering(
             self._entries,
             self._read,
-            map(read_macro, self._document.macros.values()),
+            itertools.starmap(read_macro, self._document.macros.items()),
             project_dir,
             name=about.project_name or "",
             adapter=about.adapter_type or "",
@@ -133,23 +140,24 @@ class _Maker:
     def _fill(self, path: Path, rows: list[Row]) -> None:
         dictionary = b"".join(cut.full(raw) for raw in self._samples())[-_DICTIONARY:]
         about = {"header": json.dumps({"format": FORMAT, **asdict(self._header)}).encode(), "dictionary": dictionary}
-        about["stub"] = json.dumps({"fields": cut.STUB_FIELDS, "rest": cut.STUB_REST}).encode()
+        about["stub"] = json.dumps({"lacks": cut.STUB_LACKS, "rest": cut.STUB_REST}).encode()
         with sqlite3.connect(path) as store:
             store.executescript(_SCHEMA)
             store.executemany("INSERT INTO about VALUES (?, ?)", about.items())
             store.execute("INSERT INTO about VALUES ('shared', ?)", (zlib.compress(self._shared(), _LEVEL),))
             store.executemany("INSERT INTO part VALUES (?, ?)", self._parts(dictionary))
             marks = (
-                (n, mark.path, mark.size, mark.mtime_ns, bytes.fromhex(mark.sha256)) for mark, n in self._marks.items()
+                (n, mark.path, mark.size, mark.mtime_ns, bytes.fromhex(mark.sha256), mark.jinja_sha256)
+                for mark, n in self._marks.items()
             )
-            store.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?)", marks)
+            store.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?, ?)", marks)
             store.executemany("INSERT INTO slice VALUES (?, ?, ?, ?, ?)", rows)
         store.close()
 
     def _samples(self) -> Iterator[msgspec.Raw]:
         """A few entries from all over the project, to make the dictionary of."""
         for group in (self._document.sources, self._document.nodes):
-            keys = sorted(group)
+            keys = sorted(group.keys() & self._entries.keys())
             for key in keys[:: max(1, len(keys) // 24)]:
                 yield group[key]
 
@@ -168,6 +176,7 @@ class _Maker:
                 "metadata": metadata | ({} if about.quoting is None else {"quoting": about.quoting}),
                 "macros": macros,
                 "groups": document.groups,
+                "whole_graph": self._gathering.hook_walks_graph(),
                 "parts": self._part_numbers(parts),
             }
         )
@@ -175,7 +184,8 @@ class _Maker:
     def _parts(self, dictionary: bytes) -> Iterator[tuple[int, bytes]]:
         for group in self._groups:
             for key, raw in group.items():
-                yield self._numbers[key], _squeezed(cut.full(raw), dictionary)
+                if key in self._numbers:
+                    yield self._numbers[key], _squeezed(cut.full(raw), dictionary)
 
     def _part_numbers(self, parts: Mapping[str, bool]) -> list[int]:
         return [self._numbers[key] if is_full else -self._numbers[key] for key, is_full in parts.items()]
@@ -185,6 +195,9 @@ class _Maker:
 
     def _rows(self, findings: Mapping[str, Finding]) -> Iterator[Row]:
         looking = self._gathering.looks_around()
+        for unique_id, reason in sorted(self._odd.items()):
+            if unique_id.partition(".")[0] in _RUN_KINDS:
+                yield unique_id, None, None, None, reason
         for unique_id in sorted(self._entries):
             entry = self._entries[unique_id]
             if entry.resource_type not in _RUN_KINDS or entry.is_ephemeral:
@@ -192,11 +205,12 @@ class _Maker:
             try:
                 parts = cut.parts_of([unique_id], self._entries.get)
             except KeyError as unknown:
-                yield unique_id, None, None, None, f"it reads {unknown.args[0]}, which is no node, source or function"
+                why = self._odd.get(unknown.args[0], "it is no node, source or function")
+                yield unique_id, None, None, None, f"it reads {unknown.args[0]}, and of that {why}"
                 continue
             because = _why_refused(unique_id, parts, findings)
             if because is None:
-                marks = self._gathering.marks_of(key for key, is_full in parts.items() if is_full)
+                marks = self._gathering.marks_of(parts)
                 looks = any(key in looking for key, is_full in parts.items() if is_full)
                 numbers = _listed(self._part_numbers(parts)), _listed(self._mark_numbers(marks))
                 yield unique_id, *numbers, int(looks), None

@@ -48,6 +48,18 @@ class NodeConfig(Materialized, frozen=True):
 
     pre_hook: list[Hook] = msgspec.field(default_factory=list, name="pre-hook")
     post_hook: list[Hook] = msgspec.field(default_factory=list, name="post-hook")
+    incremental_strategy: str | None = None
+    #: Of a snapshot.
+    strategy: str | None = None
+
+    @property
+    def strategy_macros(self) -> tuple[str, ...]:
+        """The macros that dbt looks up by these names; one of a package has its name before a dot."""
+        package, dot, bare = (self.strategy or "").rpartition(".")
+        names = ((self.incremental_strategy, f"get_incremental_{self.incremental_strategy}_sql"),)
+        return tuple(
+            name for given, name in (*names, (self.strategy, f"{package}{dot}snapshot_{bare}_strategy")) if given
+        )
 
 
 class Parents(msgspec.Struct, frozen=True):
@@ -59,7 +71,8 @@ class Parents(msgspec.Struct, frozen=True):
 class DependsOn(Parents, frozen=True):
     """`depends_on` of a node."""
 
-    macros: list[str] = msgspec.field(default_factory=list)
+    #: dbt writes null for what it could not find.
+    macros: list[str | None] = msgspec.field(default_factory=list)
 
 
 class Ref(msgspec.Struct, frozen=True):
@@ -136,6 +149,10 @@ def read_entry(raw: msgspec.Raw) -> Entry:
     return msgspec.json.decode(raw, type=Entry)
 
 
-def read_macro(raw: msgspec.Raw) -> MacroEntry:
-    """One macro. Raises `ValueError` where a field is not what dbt writes."""
-    return msgspec.json.decode(raw, type=MacroEntry)
+def read_macro(unique_id: str, raw: msgspec.Raw) -> MacroEntry:
+    """One macro; where a field is not what dbt writes, it has a text that no rule can read."""
+    try:
+        return msgspec.json.decode(raw, type=MacroEntry)
+    except msgspec.ValidationError:
+        _, package, name = (*unique_id.split(".", 2), "", "")[:3]
+        return MacroEntry(unique_id, name, package, "", "{{")

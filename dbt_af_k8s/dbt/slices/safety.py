@@ -1,11 +1,11 @@
 """Which nodes may run from a slice, as rules in a row: the first that finds a reason keeps the node whole. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dbt_af_k8s.dbt.slices.early import EarlyEntries, EarlyProject
-from dbt_af_k8s.dbt.slices.jinja_words import calls, computed_config, words
-from dbt_af_k8s.dbt.slices.macros import GRAPH, UnsafeMacros, unstable_refs
+from dbt_af_k8s.dbt.slices.jinja_words import read_jinja
+from dbt_af_k8s.dbt.slices.macros import UnsafeMacros, unstable_call, why_chosen
 from dbt_af_k8s.dbt.slices.manifest_json import Entry
 
 
@@ -35,25 +35,42 @@ class Finding:
 Rule = Callable[[Entry, Evidence], Finding | None]
 
 
+def is_no_jinja(entry: Entry, evidence: Evidence) -> Finding | None:
+    """What cannot be read cannot be judged."""
+    broken = next((text.broken for text in map(read_jinja, _texts(entry)) if text.broken is not None), None)
+    return None if broken is None else Finding(f"its Jinja cannot be read: {broken}", spoils_stub=True)
+
+
 def walks_graph(entry: Entry, evidence: Evidence) -> Finding | None:
     """`graph` holds every node of the project; in a slice it would hold a few."""
-    if any(GRAPH in words(text) for text in entry.texts):
+    if not evidence.macros.has_graph and any(read_jinja(text).walks_graph for text in entry.texts):
         return Finding("its Jinja walks `graph`")
     return None
 
 
 def reaches_unsafe_macro(entry: Entry, evidence: Evidence) -> Finding | None:
     """As `walks_graph`, and others, through a macro."""
-    why = evidence.macros.everywhere or evidence.macros.reached_by(entry)
-    return None if why is None else Finding(why)
+    unsafe = evidence.macros.of_package(entry.package_name)
+    if unsafe.everywhere is not None:
+        return Finding(unsafe.everywhere)
+    reached = sorted(evidence.macros.graph.of_node(entry))
+    reason = next((unsafe.reasons[key] for key in reached if key in unsafe.reasons), None)
+    if reason is not None:
+        return Finding(reason)
+    for text in map(read_jinja, _texts(entry)):
+        why = unstable_call(text, entry.package_name, evidence.macros.graph, unsafe.passing)
+        if why is not None:
+            return Finding(f"it {why}")
+    calls = frozenset[tuple[str, tuple[str, ...]]]().union(*(unsafe.refs.get(key, frozenset()) for key in reached))
+    return _not_seen(entry, sorted(calls))
 
 
 def config_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
     """`config(...)` in the node's own file is rendered when parsing."""
     if entry.resource_type == "source" or entry.language == "python":
         return None
-    why = computed_config(entry.raw_code)
-    return None if why is None else Finding(f"its {why}", spoils_stub=True)
+    why = read_jinja(entry.raw_code).computed_config
+    return None if why is None else Finding(why, spoils_stub=True)
 
 
 def yaml_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
@@ -65,43 +82,53 @@ def yaml_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
     word = (found.tests if entry.resource_type == "test" else found.entries).get(key)
     if word is None:
         return None
-    return Finding(f"its entry in {file.partition('://')[2]} is computed from `{word}`", spoils_stub=True)
+    return Finding(f"{word} in its entry in `{file.partition('://')[2]}`", spoils_stub=True)
 
 
 def project_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
     """Configuration in dbt_project.yml is rendered when parsing."""
     for early in evidence.project:
         if early.resource_type == entry.resource_type and early.may_reach(entry.fqn, evidence.folders):
-            where = f"{early.file} ({'.'.join(early.text.path)})"
-            return Finding(f"its configuration in {where} is computed from `{early.text.word}`", spoils_stub=True)
+            where = f"`{early.file}` ({'.'.join(early.text.path)})"
+            return Finding(f"{early.text.word} in {where}", spoils_stub=True)
     return None
 
 
 def refs_may_differ(entry: Entry, evidence: Evidence) -> Finding | None:
     """A parent that parsing did not see is not in the slice."""
+    calls = [call for text in _texts(entry) for call in read_jinja(text).calls]
+    chosen = next(filter(None, map(why_chosen, calls)), None)
+    if chosen is not None:
+        return Finding(f"it {chosen}")
+    return _not_seen(entry, ((call.function, call.arguments) for call in calls if call.arguments is not None))
+
+
+def _not_seen(entry: Entry, calls: Iterable[tuple[str, tuple[str, ...]]]) -> Finding | None:
     if entry.language == "python" or entry.file_key_name is not None:
         return None
     refs = {ref.name for ref in entry.refs}
     sources = {tuple(source) for source in entry.sources}
-    for text in entry.texts:
-        for call in calls(text):
-            if call.arguments is None:
-                if unstable_refs(text):
-                    return Finding(f"which {call.function}() it calls is computed when it runs")
-            elif call.function == "source" and call.arguments not in sources:
-                return Finding(f"parsing did not see its source({', '.join(call.arguments)})")
-            elif call.function == "ref" and not refs.intersection(call.arguments):
-                return Finding(f"parsing did not see its ref({', '.join(call.arguments)})")
+    for function, arguments in calls:
+        if function == "source" and arguments not in sources:
+            return Finding(f"parsing did not see its source({', '.join(arguments)})")
+        if function == "ref" and not refs.intersection(arguments):
+            return Finding(f"parsing did not see its ref({', '.join(arguments)})")
     return None
+
+
+def _texts(entry: Entry) -> tuple[str, ...]:
+    """What is Jinja of a node; the code of a generic test is dbt's own, and that of Python has none."""
+    return entry.texts[1:] if entry.language == "python" or entry.file_key_name is not None else entry.texts
 
 
 def file_differs(entry: Entry, evidence: Evidence) -> Finding | None:
     """The manifest is older than the file, or the file is not here."""
-    return None if evidence.stale is None else Finding(evidence.stale)
+    return None if evidence.stale is None else Finding(evidence.stale, spoils_stub=True)
 
 
 #: First match wins.
 RULES: tuple[Rule, ...] = (
+    is_no_jinja,
     config_is_computed,
     yaml_is_computed,
     project_is_computed,

@@ -63,7 +63,9 @@ def _open_header(store: Path) -> SliceHeader | None:
 
 
 def _mark(opened: sqlite3.Connection, number: str) -> FileMark:
-    row = opened.execute("SELECT path, size, mtime_ns, lower(hex(sha256)) FROM mark WHERE id = ?", (number,)).fetchone()
+    row = opened.execute(
+        "SELECT path, size, mtime_ns, lower(hex(sha256)), jinja_sha256 FROM mark WHERE id = ?", (number,)
+    ).fetchone()
     return FileMark(*row)
 
 

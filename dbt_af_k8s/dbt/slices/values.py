@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 #: Goes up when older stores cannot be read any more.
-FORMAT = 2
+FORMAT = 3
 #: Verbs of `DbtInvocation` that run from a slice; they name their nodes and read nothing else of the project.
 SLICED_VERBS = frozenset({"run", "seed", "snapshot", "test", "build", "freshness", "run-operation"})
 #: Minor versions of dbt whose `Manifest.from_dict` takes our cut. Others read the same JSON in other ways.
@@ -20,6 +20,8 @@ class FileMark:
     mtime_ns: int
     #: Of the content, hex.
     sha256: str
+    #: Of its Jinja alone, where nothing else of it counts.
+    jinja_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

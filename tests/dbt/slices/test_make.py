@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dbt_af_k8s.dbt.slices.macros import looking_macros
+from dbt_af_k8s.dbt.slices.macros import LookingMacros, MacroGraph
 from dbt_af_k8s.dbt.slices.make import UnsliceableError, make_slices
 from dbt_af_k8s.dbt.slices.manifest_json import MacroEntry
 
@@ -28,13 +30,29 @@ models:
     "macros/all.sql": (
         "{% macro count_nodes() %}{{ graph.nodes | length }}{% endmacro %}"
         "{% macro through() %}{{ count_nodes() }}{% endmacro %}"
-        "{% macro set_up() %}{{ config(tags=['x']) }}{% endmacro %}"
-        "{% macro chosen() %}{{ ref('safe') if var('other') == 'x' else ref('safe_too') }}{% endmacro %}"
+        "{% macro set_up() %}{{ config(tags=[var('kind')]) }}{% endmacro %}"
+        "{% macro set_up_alike() %}{{ config(tags=['x']) }}{% endmacro %}"
+        "{% macro chosen() %}{{ ref('safe' if var('other') == 'x' else 'safe_too') }}{% endmacro %}"
+        "{% macro maybe() %}{% if var('other') == 'y' %}{{ ref('safe') }}{% endif %}{% endmacro %}"
+        "{% macro passes_on(name) %}{{ ref(name) }}{% endmacro %}"
+        "{% macro compares(count_nodes, x) %}{{ count_nodes }}{% endmacro %}"
+        "{% macro get_incremental_counted_sql(arg_dict) %}{{ count_nodes() }}{% endmacro %}"
         "{% macro finds(name) %}{{ load_relation(ref('safe')) }}{% endmacro %}"
         "{% materialization counted, default %}{{ count_nodes() }}{% endmaterialization %}"
     ),
     "models/safe.sql": "select 1 as id",
     "models/safe_too.sql": "{{ config(alias='b') }} select 1 as id",
+    "models/constant.sql": "{% set chain = 'x' %}{{ config(schema='s_' ~ chain) }} select 1 as id",
+    "models/shadows.sql": "{% set count_nodes = 1 %}select {{ count_nodes }} as n, {{ compares(1, 2) }} as m",
+    "models/says_graph.sql": "{% raw %}{{ graph }}{% endraw %}{# {{ graph }} #} {{ config(enabled=true) }} select 1",
+    "models/set_up_alike.sql": "{{ set_up_alike() }} select 1 as n",
+    "models/passes.sql": "select * from {{ passes_on('safe') }}",
+    "models/walks_in_braces.sql": "select {{ {'a': {'b': 0}}['a']['b'] + (graph.nodes | length) }} as n",
+    "models/by_strategy.sql": (
+        "{{ config(materialized='incremental', incremental_strategy='counted') }} select 1 as n"
+    ),
+    "models/not_seen_by_macro.sql": "{{ maybe() }} select 1 as n",
+    "models/passes_computed.sql": "select * from {{ passes_on('safe_too' if var('other') == 'y' else 'safe') }}",
     "models/of_safe.sql": "select id, '{{ var('other') }}' as x, '{{ target.name }}' as t from {{ ref('safe') }}",
     "models/finds.sql": "select '{{ finds('a') }}' as n",
     "models/finds_itself.sql": "{{ config(post_hook='{{ adapter.get_relation(none, none, none) }}') }} select 1 as n",
@@ -72,23 +90,35 @@ models:
 LOOKING = {"model.shop.finds", "model.shop.finds_itself"}
 SAFE = LOOKING | {
     *("model.shop.safe", "model.shop.safe_too", "model.shop.of_safe", "test.shop.not_null_safe_too_id"),
+    *("model.shop.constant", "model.shop.shadows", "model.shop.says_graph", "model.shop.set_up_alike"),
+    "model.shop.passes",
 }
 BECAUSE = {
     "model.shop.walks": "its Jinja walks `graph`",
-    "model.shop.walks_by_macro": "the macro `through` uses another one: the macro `count_nodes` walks `graph`",
-    "model.shop.hook_walks": "the macro `through` uses another one: the macro `count_nodes` walks `graph`",
+    "model.shop.walks_in_braces": "its Jinja walks `graph`",
+    "model.shop.walks_by_macro": "the macro `shop.through` uses `shop.count_nodes`, which walks `graph`",
+    "model.shop.hook_walks": "the macro `shop.through` uses `shop.count_nodes`, which walks `graph`",
     "model.shop.materialized_so": (
-        "the macro `materialization_counted_default` uses another one: the macro `count_nodes` walks `graph`"
+        "the macro `shop.materialization_counted_default` uses `shop.count_nodes`, which walks `graph`"
     ),
-    "model.shop.configured": "its config() is computed from `var`",
-    "model.shop.configured_by_macro": "the macro `set_up` calls config()",
-    "model.shop.reads_configured": "it reads model.shop.configured, and of that its config() is computed from `var`",
-    "model.shop.early": ("its configuration in dbt_project.yml (shop.by_project.+materialized) is computed from `var`"),
-    "model.shop.in_yaml": "its entry in models/_all.yml is computed from `var`",
-    "test.shop.early_test": "its entry in models/_all.yml is computed from `var`",
-    "model.shop.chooses": "the macro `chosen` may choose another ref() in each run",
+    "model.shop.by_strategy": (
+        "the macro `shop.get_incremental_counted_sql` uses `shop.count_nodes`, which walks `graph`"
+    ),
+    "model.shop.configured": "`var('kind')` in `config(materialized=)`",
+    "model.shop.configured_by_macro": (
+        "the macro `shop.set_up` calls `config()`, and of that `var('kind')` in `config(tags=)`"
+    ),
+    "model.shop.reads_configured": (
+        "it reads model.shop.configured, and of that `var('kind')` in `config(materialized=)`"
+    ),
+    "model.shop.early": "`var('kind')` in `dbt_project.yml` (shop.by_project.+materialized)",
+    "model.shop.in_yaml": "`var('other')` in its entry in `models/_all.yml`",
+    "test.shop.early_test": "`var('other')` in its entry in `models/_all.yml`",
+    "model.shop.chooses": "the macro `shop.chosen` calls a `ref()` that depends on `var('other')`",
     "model.shop.not_seen": "parsing did not see its ref(safe)",
-    "model.shop.computed": "which ref() it calls is computed when it runs",
+    "model.shop.not_seen_by_macro": "parsing did not see its ref(safe)",
+    "model.shop.computed": "it calls a `ref()` that depends on `env_var('WHICH')`",
+    "model.shop.passes_computed": "it names the `ref()` of `passes_on()` by something that may change",
     "model.shop.edited": "its file has changed since the manifest was made",
     "model.shop.removed": "its file is not where the manifest says",
     "model.shop.reads_inlined": "it reads model.shop.inlined, and of that its Jinja walks `graph`",
@@ -105,9 +135,12 @@ def unsafe(tmp_path_factory, slice_project):
 
 def made(project) -> tuple[set[str], dict[str, str]]:
     """The nodes with a slice, and the reasons of the others."""
-    data = (project.root / "target" / "manifest.json").read_bytes()
-    summary = make_slices(data, project.root, project.root / "target")
-    with sqlite3.connect(project.root / "target" / summary.name) as store:
+    return sliced_of((project.root / "target" / "manifest.json").read_bytes(), project.root, project.root / "target")
+
+
+def sliced_of(data: bytes, root: Path, folder: Path) -> tuple[set[str], dict[str, str]]:
+    summary = make_slices(data, root, folder)
+    with sqlite3.connect(folder / summary.name) as store:
         rows = store.execute("SELECT unique_id, because FROM slice").fetchall()
     return {key for key, because in rows if because is None}, {key: why for key, why in rows if why is not None}
 
@@ -139,8 +172,8 @@ def test_nodes_that_look_for_relations_of_others_are_marked(unsafe) -> None:
 def test_a_macro_in_the_place_of_one_of_dbts_own_lets_all_nodes_look(name: str, sql: str) -> None:
     dbts = [MacroEntry(f"macro.dbt.{name}", name, "dbt", "x.sql", "{{ load_cached_relation(this) }}")]
     own = MacroEntry(f"macro.shop.{name}", name, "shop", "macros/x.sql", sql)
-    assert looking_macros(dbts, "duckdb").everywhere is None
-    assert looking_macros([*dbts, own], "duckdb").everywhere is not None
+    assert not LookingMacros(MacroGraph(dbts, root="shop", adapter="duckdb")).is_everywhere("shop")
+    assert LookingMacros(MacroGraph([*dbts, own], root="shop", adapter="duckdb")).is_everywhere("shop")
 
 
 def test_a_changed_macro_stops_all(unsafe, tmp_path: Path) -> None:
@@ -149,7 +182,7 @@ def test_a_changed_macro_stops_all(unsafe, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("length", "list | length"))
     summary = make_slices((root / "target" / "manifest.json").read_bytes(), root, tmp_path)
     assert summary.sliced == 0
-    assert any("`count_nodes` has changed" in because for because, _ in summary.reasons)
+    assert any("count_nodes` has changed" in because for because, _ in summary.reasons)
 
 
 def test_another_version_of_dbt(unsafe, tmp_path: Path) -> None:
@@ -171,20 +204,51 @@ def test_a_parent_that_is_nothing_known(unsafe, tmp_path: Path) -> None:
     manifest = json.loads((unsafe.root / "target" / "manifest.json").read_bytes())
     manifest["nodes"]["model.shop.of_safe"]["depends_on"]["nodes"].append("semantic_model.shop.x")
     summary = make_slices(json.dumps(manifest).encode(), unsafe.root, tmp_path)
-    assert ("it reads semantic_model.shop.x, which is no node, source or function", 1) in summary.reasons
+    assert ("it reads semantic_model.shop.x, and of that it is no node, source or function", 1) in summary.reasons
 
 
-def test_a_hook_that_walks_the_graph_stops_all(unsafe, tmp_path: Path) -> None:
-    manifest = json.loads((unsafe.root / "target" / "manifest.json").read_bytes())
-    hook = manifest["nodes"]["model.shop.safe"] | {
-        "unique_id": "operation.shop.shop-on-run-end-0",
-        "resource_type": "operation",
-        "raw_code": "{{ through() }}",
-    }
-    manifest["nodes"][hook["unique_id"]] = hook
-    summary = make_slices(json.dumps(manifest).encode(), unsafe.root, tmp_path)
-    assert summary.sliced == 0
-    assert any(because.startswith("the project's hook shop.shop-on-run-end-0 runs") for because, _ in summary.reasons)
+def test_hooks_are_judged_one_by_one(unsafe, tmp_path: Path) -> None:
+    """One that walks `graph` is given all of it; one whose parents may change stops all."""
+    for code, refused in (("{{ through() }}", False), ("{{ chosen() }}", True)):
+        manifest = json.loads((unsafe.root / "target" / "manifest.json").read_bytes())
+        hook = manifest["nodes"]["model.shop.safe"] | {
+            "unique_id": "operation.shop.shop-on-run-end-0",
+            "resource_type": "operation",
+            "raw_code": code,
+        }
+        manifest["nodes"][hook["unique_id"]] = hook
+        summary = make_slices(json.dumps(manifest).encode(), unsafe.root, tmp_path)
+        assert (summary.sliced == 0) is refused
+        told = [because for because, _ in summary.reasons if "shop-on-run-end-0 runs with every task" in because]
+        assert bool(told) is refused
+
+
+def odd(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda manifest: manifest["nodes"]["model.shop.safe_too"].update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        (odd("depends_on", {"macros": [None], "nodes": []}), set()),
+        (odd("depends_on", {"macros": [], "nodes": [None]}), {"model.shop.safe_too", "test.shop.not_null_safe_too_id"}),
+        (odd("fqn", "shop.safe_too"), {"model.shop.safe_too", "test.shop.not_null_safe_too_id"}),
+        (odd("refs", [{"name": 5}]), {"model.shop.safe_too", "test.shop.not_null_safe_too_id"}),
+        (
+            lambda manifest: manifest["macros"]["macro.shop.passes_on"].update({"macro_sql": None}),
+            {"model.shop.passes"},
+        ),
+    ],
+    ids=["a macro that is null", "a parent that is null", "fqn is a text", "a ref that is a number", "a macro"],
+)
+def test_what_is_written_oddly_costs_itself_and_its_children(unsafe, tmp_path, change, lost) -> None:
+    data = (unsafe.root / "target" / "manifest.json").read_bytes()
+    before, _ = sliced_of(data, unsafe.root, tmp_path)
+    manifest = json.loads(data)
+    change(manifest)
+    after, reasons = sliced_of(json.dumps(manifest).encode(), unsafe.root, tmp_path)
+    assert set(map(without_hash, before - after)) == lost
+    assert all(reasons[key] for key in before - after)
 
 
 def test_the_same_project_gives_the_same_file(unsafe, tmp_path: Path) -> None:
