@@ -106,6 +106,8 @@ def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], di
         header["only"] = None if looks or len(unique_ids) > 1 else unique_id
     document = {**shared, "nodes": {}, "sources": {}, "functions": {}}
     stub = json.loads(about["stub"])
+    # What is computed in a node's configuration, with its code, by unique_id.
+    header["rechecks"] = {}
     for number in sorted(numbers):
         # What one node needs in full and another one as a stub stands in full.
         if -number in numbers and number < 0:
@@ -114,6 +116,9 @@ def read_document(store: str, unique_ids: list[str]) -> tuple[dict[str, Any], di
         part = json.loads(zlib.decompressobj(zdict=about["dictionary"]).decompress(data))
         unique_id = part["unique_id"]
         group = _GROUPS.get(part["resource_type"], "nodes")
+        row = opened.execute("SELECT data FROM recheck WHERE id = ?", (abs(number),)).fetchone()
+        if row is not None:
+            header["rechecks"][unique_id] = (json.loads(row[0]), part.get("raw_code", ""))
         if number < 0:
             part = {name: part[name] for name in part if name not in stub["lacks"]} | stub["rest"]
         document[group][unique_id] = part
@@ -203,6 +208,7 @@ def check(config: Any, manifest: Any, header: dict[str, Any]) -> None:
     if config.project_name != header["project_name"]:
         raise Refused(f"it was made for the project {header['project_name']}, this is {config.project_name}")
     try:
+        configured_alike(config, manifest, header["rechecks"])
         named_alike(config, manifest)
         sources_alike(config, manifest)
         place_seeds(config, manifest)
@@ -210,6 +216,58 @@ def check(config: Any, manifest: Any, header: dict[str, Any]) -> None:
         raise
     except Exception as reason:  # noqa: BLE001  whatever it is, dbt can do without the slice
         raise Refused(f"names cannot be compared: {type(reason).__name__}: {reason}") from None
+
+
+def configured_alike(config: Any, manifest: Any, rechecks: dict[str, Any]) -> None:
+    """Raise `Refused` where a computed value of a node's configuration would come to something else here.
+
+    Rendered as dbt renders it when it parses, with the vars, the environment and the target of this task.
+    """
+    import json
+
+    for unique_id, (values, raw_code) in rechecks.items():
+        node = manifest.nodes[unique_id]
+        baked_in = node.config.to_dict(omit_none=False)
+        calls = config_calls(config, manifest, node, raw_code) if any(it["kind"] == "sql" for it in values) else {}
+        for value in values:
+            key = value["keys"][0]
+            rendered = calls.get(key) if value["kind"] == "sql" else rendered_value(config, node, value)
+            here, there = (json.dumps(it, default=str, sort_keys=True) for it in (rendered, baked_in.get(key)))
+            if here != there:
+                raise Refused(
+                    f"`{key}` of {unique_id} is {there} in it and {here} with the vars and target of the task"
+                )
+
+
+def config_calls(config: Any, manifest: Any, node: Any, raw_code: str) -> dict[str, Any]:
+    """What the code of a node says in `config()`."""
+    from copy import copy
+
+    from dbt.clients.jinja import get_rendered
+    from dbt.context.context_config import ContextConfig
+    from dbt.context.providers import generate_parser_model_context
+
+    here = copy(node)
+    here.raw_code, here.refs, here.sources, here.metrics = raw_code, [], [], []
+    calls = ContextConfig(config, node.fqn, node.resource_type, node.package_name)
+    context = generate_parser_model_context(here, config, manifest, calls)
+    get_rendered(raw_code, context, here, capture_macros=True)
+    return dict(calls._config_call_dict)
+
+
+def rendered_value(config: Any, node: Any, value: dict[str, Any]) -> Any:
+    """What a text of a YAML file, or a key of a project file, comes to."""
+    from dbt.clients.jinja import get_rendered
+    from dbt.context.configured import generate_schema_yml_context
+
+    if value["kind"] == "yaml":
+        return get_rendered(value["text"], generate_schema_yml_context(config, node.package_name), native=True)
+    package, section, *path = value["path"]
+    project = config if package == config.project_name else config.load_dependencies()[package]
+    found = getattr(project, {"tests": "data_tests"}.get(section, section))
+    for key in path:
+        found = found[key]
+    return found
 
 
 def named_alike(config: Any, manifest: Any) -> None:

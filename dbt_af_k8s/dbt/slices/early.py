@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbt_af_k8s.dbt.slices.jinja_words import JinjaText, read_jinja
+from dbt_af_k8s.dbt.slices.manifest_json import TestMetadata
+from dbt_af_k8s.dbt.slices.values import ADDING_KEYS, Recheck
 
 #: Sections of dbt_project.yml that configure nodes, and the kind of node.
 _PROJECT_SECTIONS = {
@@ -27,6 +29,13 @@ _SECTIONS = ("models", "seeds", "snapshots", "sources", "functions")
 _LATE_KEYS = frozenset({"pre-hook", "post-hook", "pre_hook", "post_hook", "description", "query-comment"})
 _LATE_SOURCE_KEYS = frozenset({"database", "schema", "loaded_at_query"})
 _TEST_KEYS = frozenset({"tests", "data_tests"})
+#: Keys of a test that configure it; all else is an argument. Source: `TestBuilder` of dbt 1.11.
+_TEST_CONFIG = frozenset(
+    {
+        *("config", "severity", "tags", "enabled", "where", "limit", "warn_if", "error_if", "fail_calc", "meta"),
+        *("store_failures", "store_failures_as", "database", "schema", "alias", "name", "description"),
+    }
+)
 #: What gives the same in every parse, and macros that only run late.
 _FIXED = frozenset({"ref", "source", "doc", "this", "get_where_subquery", "config", "none"})
 #: Jinja that descriptions are full of.
@@ -39,6 +48,26 @@ class EarlyText:
 
     path: tuple[str, ...]
     word: str
+    text: str
+
+    def may_concern(self, test: TestMetadata | None) -> bool:
+        """Whether it may stand in this generic test; `test` is None for what is none."""
+        starts = next((at for at, key in enumerate(self.path) if key in _TEST_KEYS), None)
+        if starts is None or test is None or len(self.path) < starts + 4:
+            return True
+        name = self.path[starts + 2]
+        return name in _TEST_CONFIG or name.rpartition(".")[2] == test.name
+
+    def recheck(self, kind: str, *, package: str = "", section: str = "") -> Recheck | None:
+        """How a task finds out whether it comes to the same; None where it cannot."""
+        if kind == "project":
+            starts = next((at for at, key in enumerate(self.path) if key.startswith("+")), len(self.path) - 1)
+        else:
+            starts = max((at + 1 for at, key in enumerate(self.path) if key == "config"), default=len(self.path))
+        keys = tuple(key.lstrip("+") for key in self.path[starts:])
+        if len(keys) != 1 or keys[0] in ADDING_KEYS or not keys[0]:
+            return None
+        return Recheck(kind, keys, "" if section else self.text, (package, section, *self.path) if section else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +75,8 @@ class EarlyProject:
     """The early texts of a dbt_project.yml that configure nodes of one kind."""
 
     file: str
+    package: str
+    section: str
     resource_type: str
     text: EarlyText
 
@@ -61,10 +92,10 @@ class EarlyProject:
 
 @dataclass(frozen=True, slots=True)
 class EarlyEntries:
-    """The early texts of one YAML file: entry (`models.orders`) -> word, for the entries and for their tests."""
+    """The early texts of one YAML file by entry (`models.orders`), of the entries and of their tests."""
 
-    entries: Mapping[str, str]
-    tests: Mapping[str, str]
+    entries: Mapping[str, tuple[EarlyText, ...]]
+    tests: Mapping[str, tuple[EarlyText, ...]]
 
 
 def may_be_early(text: str) -> bool:
@@ -73,12 +104,12 @@ def may_be_early(text: str) -> bool:
     return "{{" in rest or "{%" in rest
 
 
-def early_of_project(document: Any, file: str) -> tuple[EarlyProject, ...]:
+def early_of_project(document: Any, file: str, package: str) -> tuple[EarlyProject, ...]:
     """The early texts of a dbt_project.yml that is already YAML."""
     if not isinstance(document, Mapping):
         return ()
     return tuple(
-        EarlyProject(file, resource_type, found)
+        EarlyProject(file, package, section, resource_type, found)
         for section, resource_type in _PROJECT_SECTIONS.items()
         for found in _early(document.get(section), (), _LATE_KEYS)
     )
@@ -86,8 +117,8 @@ def early_of_project(document: Any, file: str) -> tuple[EarlyProject, ...]:
 
 def early_of_entries(document: Any) -> EarlyEntries:
     """The early texts of a models' YAML file that is already YAML."""
-    entries: dict[str, str] = {}
-    tests: dict[str, str] = {}
+    entries: dict[str, list[EarlyText]] = {}
+    tests: dict[str, list[EarlyText]] = {}
     if isinstance(document, Mapping):
         for section in _SECTIONS:
             late = _LATE_KEYS | _LATE_SOURCE_KEYS if section == "sources" else _LATE_KEYS
@@ -97,9 +128,17 @@ def early_of_entries(document: Any) -> EarlyEntries:
                     continue
                 key = f"{section}.{entry.get('name')}"
                 for found in _early(entry, (), late):
+                    if _is_late_argument(found.path):
+                        continue
                     into = tests if _TEST_KEYS & set(found.path) else entries
-                    into.setdefault(key, found.word)
-    return EarlyEntries(entries, tests)
+                    into.setdefault(key, []).append(found)
+    return EarlyEntries(*({key: tuple(texts) for key, texts in into.items()} for into in (entries, tests)))
+
+
+def _is_late_argument(path: tuple[str, ...]) -> bool:
+    """Whether it is an argument of a test: dbt renders these when the test runs, its configuration when it parses."""
+    starts = next((at for at, key in enumerate(path) if key in _TEST_KEYS), None)
+    return starts is not None and not _TEST_CONFIG.intersection(path[starts + 1 :])
 
 
 def _early(value: Any, path: tuple[str, ...], late: frozenset[str]) -> Iterator[EarlyText]:
@@ -114,7 +153,7 @@ def _early(value: Any, path: tuple[str, ...], late: frozenset[str]) -> Iterator[
         elif isinstance(below, str) and "{" in below:
             reason = _why_early(read_jinja(below))
             if reason is not None:
-                yield EarlyText(at, reason)
+                yield EarlyText(at, reason, below)
 
 
 def _why_early(text: JinjaText) -> str | None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from dbt_af_k8s.dbt.slices.early import EarlyEntries, EarlyProject, early_of_entries, early_of_project, may_be_early
 from dbt_af_k8s.dbt.slices.macros import LookingMacros, MacroGraph, UnsafeMacros, looks_around
 from dbt_af_k8s.dbt.slices.manifest_json import Entry, Known, MacroEntry
 from dbt_af_k8s.dbt.slices.project_files import ProjectFiles
-from dbt_af_k8s.dbt.slices.safety import Evidence, Finding, why_unsafe
-from dbt_af_k8s.dbt.slices.values import FileMark
+from dbt_af_k8s.dbt.slices.safety import Evidence, Finding, rechecks, why_unsafe
+from dbt_af_k8s.dbt.slices.values import FileMark, Recheck
 
 #: Kinds whose `raw_code` is the text of their file, or a part of it.
 _TEXT_KINDS = frozenset({"model", "snapshot", "test"})
@@ -45,7 +46,7 @@ class Gathering:
 
     def findings(self) -> Mapping[str, Finding]:
         """Every node with a reason against a slice: unique_id -> reason."""
-        evidence = self._evidence()
+        evidence = self._evidence
         found = {}
         for key in self._entries:
             if key in self._operations:
@@ -64,9 +65,15 @@ class Gathering:
                 return {other: found.get(other, why) for other in self._entries}
         return found
 
+    def rechecks(self) -> Mapping[str, tuple[Recheck, ...]]:
+        """What a task must render again before it takes a node from a slice: unique_id -> what."""
+        evidence = self._evidence
+        found = ((key, rechecks(self._read(key), evidence)) for key in self._entries)
+        return {key: values for key, values in found if values}
+
     def hook_walks_graph(self) -> bool:
         """Whether a project hook may look at Jinja's `graph`."""
-        evidence = self._evidence()
+        evidence = self._evidence
         return any(why_unsafe(self._read(key), evidence) is not None for key in self._operations)
 
     def looks_around(self) -> frozenset[str]:
@@ -99,6 +106,7 @@ class Gathering:
             marks += [] if mark is None else [mark]
         return marks
 
+    @cached_property
     def _evidence(self) -> Evidence:
         project = self._early_project()
         parts = frozenset(part for key in self._entries for part in self._read(key).fqn) if project else frozenset()
@@ -115,7 +123,8 @@ class Gathering:
         for path in self._project_paths:
             mark = self._files.mark(path)
             if path.name == "dbt_project.yml" and mark is not None and may_be_early(self._files.text(path) or ""):
-                found += early_of_project(self._files.yaml(path), mark.path)
+                package = self._name if path.parent == self._files.root else path.parent.name
+                found += early_of_project(self._files.yaml(path), mark.path, package)
         return tuple(found)
 
     def _early_files(self) -> Mapping[str, EarlyEntries]:

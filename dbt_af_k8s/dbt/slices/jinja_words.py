@@ -22,6 +22,13 @@ _PURE = frozenset(
         *("set", "set_strict", "fromjson", "tojson", "fromyaml", "toyaml", "True", "False", "None"),
     }
 )
+#: Names of dbt's own that give another thing from time to time.
+_UNSTABLE = frozenset(
+    {
+        *("var", "env_var", "target", "run_query", "statement", "execute", "load_result", "run_started_at", "modules"),
+        *("flags", "invocation_args_dict", "invocation_id", "adapter", "model", "graph", "context", "config", "this"),
+    }
+)
 #: What gives relations. No config() is made of one, but none of them changes which `ref` a macro calls.
 _RELATIONS = frozenset({"ref", "source", "this"})
 #: dbt's keys of `graph`.
@@ -84,6 +91,8 @@ class JinjaText:
     calls: tuple[Call, ...] = ()
     #: Why what its `config()` says may be another thing next time, or None.
     computed_config: str | None = None
+    #: The keys of `config()` that are computed; None where more than their values is.
+    computed_keys: tuple[str, ...] | None = ()
     #: The first name that it looks up, as it is used: `var('x')`.
     first_use: str | None = None
     #: What is called with arguments that may differ from time to time.
@@ -133,7 +142,12 @@ class _Reader:
 
     def read(self) -> JinjaText:
         references, dispatched, strings, words = set[Reference](), set[Reference](), set[Reference](), set[str]()
-        lookups, calls, config, given = list[tuple[str, ...]](), list[Call](), list[str](), set[Reference]()
+        lookups, calls, config, given = (
+            list[tuple[str, ...]](),
+            list[Call](),
+            list[tuple[str, str | None]](),
+            set[Reference](),
+        )
         named: set[int] = set()  # names that only stand before a dot, texts that say what they are
         for node in self._all:
             if isinstance(node, nodes.Getattr | nodes.Getitem):
@@ -171,7 +185,8 @@ class _Reader:
             tuple(lookups),
             frozenset(words),
             tuple(calls),
-            config[0] if config else None,
+            next((reason for reason, _ in config), None),
+            None if any(key is None for _, key in config) else tuple(sorted({key or "" for _, key in config})),
             self._first_use(),
             frozenset(given),
         )
@@ -183,7 +198,7 @@ class _Reader:
         dispatched: set[Reference],
         lookups: list[tuple[str, ...]],
         calls: list[Call],
-        config: list[str],
+        config: list[tuple[str, str | None]],
         given: set[Reference],
     ) -> None:
         callee = self._callee(call)
@@ -201,8 +216,7 @@ class _Reader:
         elif callee == Reference("get", "context"):
             lookups.append(tuple(_texts(call)))
         elif callee == Reference("config"):
-            reason = self._computed_config(call)
-            config += [] if reason is None else [reason]
+            config += self._computed_config(call)
         elif callee.name in ("ref", "source") and callee.package in (None, "builtins"):
             arguments = _literals(call)
             unstable = next(filter(None, map(self._why_unstable, _given(call))), None)
@@ -220,19 +234,19 @@ class _Reader:
         )
         return next(uses, None)
 
-    def _computed_config(self, call: nodes.Call) -> str | None:
+    def _computed_config(self, call: nodes.Call) -> Iterator[tuple[str, str | None]]:
+        """Each reason, with the key whose value alone it concerns."""
         condition = self._condition_of(call)
         if condition is not None:
-            return f"`config()` stands in a condition on {condition}"
+            yield f"`config()` stands in a condition on {condition}", None
         for keyword in call.kwargs:
             reason = self._why_unstable(keyword.value, parameters=True)
             if reason is not None:
-                return f"{reason} in `config({keyword.key}=)`"
+                yield f"{reason} in `config({keyword.key}=)`", keyword.key
         for value in (*call.args, call.dyn_args, call.dyn_kwargs):
             reason = None if value is None else self._why_unstable(value, parameters=True)
             if reason is not None:
-                return f"{reason} in `config()`"
-        return None
+                yield f"{reason} in `config()`", None
 
     def _condition_of(self, node: nodes.Node) -> str | None:
         for condition in self._conditions[id(node)]:
@@ -253,9 +267,10 @@ class _Reader:
                 continue
             if node.name in self._outside:
                 if node.name not in _PURE and (parameters or node.name not in _RELATIONS):
-                    # What is set in one branch alone is looked up outside in the others.
+                    # What is set in one branch alone is looked up outside in the others, where nothing has its name.
                     bound = self._why_unstable_name(node.name) if node.name in self._bound else None
-                    return bound or _described(node, parent)
+                    if bound or node.name not in self._bound or node.name in _UNSTABLE:
+                        return bound or _described(node, parent)
             elif node.name in self._bound:
                 reason = self._why_unstable_name(node.name)
                 if reason is not None:

@@ -48,6 +48,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE about (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE part (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE recheck (id INTEGER PRIMARY KEY, data TEXT NOT NULL);
 CREATE TABLE mark (id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime_ns INTEGER, sha256 BLOB, jinja_sha256 TEXT);
 CREATE TABLE slice (unique_id TEXT PRIMARY KEY, parts TEXT, files TEXT, looks INTEGER, because TEXT) WITHOUT ROWID;
 """
@@ -151,6 +152,7 @@ class _Maker:
                 for mark, n in self._marks.items()
             )
             store.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?, ?)", marks)
+            store.executemany("INSERT INTO recheck VALUES (?, ?)", self._rechecks())
             store.executemany("INSERT INTO slice VALUES (?, ?, ?, ?, ?)", rows)
         store.close()
 
@@ -186,6 +188,10 @@ class _Maker:
             for key, raw in group.items():
                 if key in self._numbers:
                     yield self._numbers[key], _squeezed(cut.full(raw), dictionary)
+
+    def _rechecks(self) -> Iterator[tuple[int, str]]:
+        for key, values in self._gathering.rechecks().items():
+            yield self._numbers[key], json.dumps([asdict(value) for value in values])
 
     def _part_numbers(self, parts: Mapping[str, bool]) -> list[int]:
         return [self._numbers[key] if is_full else -self._numbers[key] for key, is_full in parts.items()]

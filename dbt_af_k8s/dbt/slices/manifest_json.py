@@ -4,6 +4,7 @@ A manifest of 5,000 models takes five times its size when all of it becomes Pyth
 view into the file's bytes until it is looked at, one after the other.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -100,6 +101,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return self.resource_type == "model" and self.config.materialized == "ephemeral"
 
 
+class TestMetadata(msgspec.Struct, frozen=True):
+    """Of a generic test, what it is called with."""
+
+    name: str = ""
+    kwargs: dict[str, Any] = {}
+
+
 class Entry(Known, frozen=True, kw_only=True):
     """A node or source, as far as the rules look at it: read when its turn comes, and let go."""
 
@@ -117,11 +125,14 @@ class Entry(Known, frozen=True, kw_only=True):
     #: Of a generic test: `models.orders`, the entry of the YAML file that it was written in.
     file_key_name: str | None = None
 
+    test_metadata: TestMetadata | None = None
+
     @property
     def texts(self) -> tuple[str, ...]:
-        """Every text that dbt renders when it runs the node: its code, its hooks, its freshness query."""
+        """Every text that dbt renders when it runs the node: code, hooks, freshness query, arguments of a test."""
         hooks = (*self.config.pre_hook, *self.config.post_hook)
-        return (self.raw_code, self.loaded_at_query or "", *(hook.sql for hook in hooks))
+        arguments = () if self.test_metadata is None else _texts_in(self.test_metadata.kwargs)
+        return (self.raw_code, self.loaded_at_query or "", *(hook.sql for hook in hooks), *arguments)
 
 
 class MacroEntry(msgspec.Struct, frozen=True):
@@ -132,6 +143,16 @@ class MacroEntry(msgspec.Struct, frozen=True):
     package_name: str
     original_file_path: str
     macro_sql: str
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        below = waiting.pop()
+        if isinstance(below, str):
+            yield below
+        elif isinstance(below, dict | list):
+            waiting.extend(below.values() if isinstance(below, dict) else below)
 
 
 def read_document(data: bytes) -> Document:

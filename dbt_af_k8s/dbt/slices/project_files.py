@@ -22,7 +22,8 @@ class ProjectFiles:
     """A project's files, each read at most once."""
 
     def __init__(self, project_dir: Path, project_name: str) -> None:
-        self._root = project_dir
+        #: The project's folder.
+        self.root = project_dir
         self._name = project_name
         document = self.yaml(project_dir / "dbt_project.yml")
         self._project: dict[str, Any] = document if isinstance(document, dict) else {}
@@ -42,13 +43,13 @@ class ProjectFiles:
 
     def project_paths(self, packages: Iterable[str]) -> tuple[Path, ...]:
         """The files that configure the project and its packages, as far as they exist."""
-        paths = [self._root / name for name in _PROJECT_FILES]
+        paths = [self.root / name for name in _PROJECT_FILES]
         paths += [self.path(package, "dbt_project.yml") for package in packages if package != self._name]
         return tuple(path for path in paths if path.is_file())
 
     def path(self, package: str, relative: str) -> Path:
         """Where a file of a package lies."""
-        return (self._root if package == self._name else self._packages / package) / relative
+        return (self.root if package == self._name else self._packages / package) / relative
 
     def search_orders(self, packages: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
         """`dispatch` of dbt_project.yml: namespace -> packages. What is computed there may be any package."""
@@ -76,7 +77,7 @@ class ProjectFiles:
         except OSError:
             self._marks[path] = None
             return None
-        name = path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+        name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
         self._marks[path] = FileMark(name, found.st_size, found.st_mtime_ns, hashlib.sha256(data).hexdigest())
         text = _decoded(data)
         self._last = (path, text)

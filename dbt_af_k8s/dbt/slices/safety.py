@@ -1,12 +1,13 @@
 """Which nodes may run from a slice, as rules in a row: the first that finds a reason keeps the node whole. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dbt_af_k8s.dbt.slices.early import EarlyEntries, EarlyProject
 from dbt_af_k8s.dbt.slices.jinja_words import read_jinja
 from dbt_af_k8s.dbt.slices.macros import UnsafeMacros, unstable_call, why_chosen
 from dbt_af_k8s.dbt.slices.manifest_json import Entry
+from dbt_af_k8s.dbt.slices.values import ADDING_KEYS, Recheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +67,44 @@ def reaches_unsafe_macro(entry: Entry, evidence: Evidence) -> Finding | None:
 
 
 def config_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
-    """`config(...)` in the node's own file is rendered when parsing."""
-    if entry.resource_type == "source" or entry.language == "python":
-        return None
-    why = read_jinja(entry.raw_code).computed_config
-    return None if why is None else Finding(why, spoils_stub=True)
-
-
-def yaml_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
-    """Configuration in the YAML file beside the node is rendered when parsing."""
-    key, file = _yaml_entry(entry)
-    found = evidence.files.get(file)
-    if found is None:
-        return None
-    word = (found.tests if entry.resource_type == "test" else found.entries).get(key)
-    if word is None:
-        return None
-    return Finding(f"{word} in its entry in `{file.partition('://')[2]}`", spoils_stub=True)
-
-
-def project_is_computed(entry: Entry, evidence: Evidence) -> Finding | None:
-    """Configuration in dbt_project.yml is rendered when parsing."""
-    for early in evidence.project:
-        if early.resource_type == entry.resource_type and early.may_reach(entry.fqn, evidence.folders):
-            where = f"`{early.file}` ({'.'.join(early.text.path)})"
-            return Finding(f"{early.text.word} in {where}", spoils_stub=True)
+    """`config(...)`, the YAML entry and dbt_project.yml are rendered when parsing; a few keys a task can check."""
+    for because, recheck in _computed(entry, evidence):
+        if recheck is None:
+            return Finding(because, spoils_stub=True)
     return None
+
+
+def rechecks(entry: Entry, evidence: Evidence) -> tuple[Recheck, ...]:
+    """What a task must render again before it takes this node from a slice."""
+    return tuple(dict.fromkeys(recheck for _, recheck in _computed(entry, evidence) if recheck is not None))
+
+
+def _computed(entry: Entry, evidence: Evidence) -> Iterator[tuple[str, Recheck | None]]:
+    """Every computed configuration of a node, with how it can be checked, or None."""
+    if entry.resource_type != "source" and entry.language != "python":
+        text = read_jinja(entry.raw_code)
+        if text.computed_config is not None:
+            keys = text.computed_keys or ()
+            is_checked = keys and not ADDING_KEYS.intersection(keys) and entry.resource_type in ("model", "snapshot")
+            yield from ((text.computed_config, Recheck("sql", (key,)) if is_checked else None) for key in keys or ("",))
+    key, file = _yaml_entry(entry)
+    early = evidence.files.get(file)
+    if early is not None:
+        for found in (early.tests if entry.resource_type == "test" else early.entries).get(key, ()):
+            if not found.may_concern(entry.test_metadata):
+                continue
+            is_checked = entry.resource_type in _CHECKED_KINDS
+            where = f"{found.word} in its entry in `{file.partition('://')[2]}`"
+            yield where, found.recheck("yaml") if is_checked else None
+    for project in evidence.project:
+        if project.resource_type == entry.resource_type and project.may_reach(entry.fqn, evidence.folders):
+            where = f"{project.text.word} in `{project.file}` ({'.'.join(project.text.path)})"
+            recheck = project.text.recheck("project", package=project.package, section=project.section)
+            yield where, recheck if entry.resource_type in _CHECKED_KINDS else None
+
+
+#: Kinds whose configuration the driver renders again.
+_CHECKED_KINDS = frozenset({"model", "seed", "snapshot", "test"})
 
 
 def refs_may_differ(entry: Entry, evidence: Evidence) -> Finding | None:
@@ -130,8 +143,6 @@ def file_differs(entry: Entry, evidence: Evidence) -> Finding | None:
 RULES: tuple[Rule, ...] = (
     is_no_jinja,
     config_is_computed,
-    yaml_is_computed,
-    project_is_computed,
     file_differs,
     walks_graph,
     reaches_unsafe_macro,

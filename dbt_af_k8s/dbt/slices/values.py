@@ -25,6 +25,32 @@ class FileMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Recheck:
+    """A value of a node's `config` that is computed, so that it is rendered again before the node runs.
+
+    Where what it comes to is what the manifest says, the configuration is the same: either this value counts, or one
+    that cannot change goes before it. That holds for keys whose last value counts, see `ADDING_KEYS`.
+    """
+
+    #: `sql`: the call of `config()`; `yaml`: `text` of the entry in a YAML file; `project`: `path` in dbt_project.yml.
+    kind: str
+    #: Where it is within `config`.
+    keys: tuple[str, ...]
+    text: str = ""
+    #: Of a project file: the package, the section, and where it is in that.
+    path: tuple[str, ...] = ()
+
+
+#: Keys of `config` whose values dbt adds up, so that one value does not tell the sum.
+ADDING_KEYS = frozenset(
+    {
+        *("tags", "meta", "packages", "pre-hook", "post-hook", "pre_hook", "post_hook", "grants", "docs", "quoting"),
+        *("column_types", "persist_docs", "contract", "unique_key", "group", "access", "freshness", "event_time"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
 class SliceHeader:
     """What a store was made from. A task uses it only where all of this still fits."""
 

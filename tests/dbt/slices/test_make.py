@@ -24,7 +24,8 @@ profile: shop
 vars: {kind: table, other: x}
 models:
   shop:
-    by_project: {+materialized: "{{ var('kind', 'table') }}"}
+    by_project: {+meta: {kind: "{{ var('kind', 'table') }}"}}
+    by_project_too: {+materialized: "{{ var('kind', 'table') }}"}
 """,
     "profiles.yml": "shop: {target: dev, outputs: {dev: {type: duckdb, path: shop.duckdb}}}",
     "macros/all.sql": (
@@ -63,7 +64,12 @@ models:
     "models/configured.sql": "{{ config(materialized=var('kind')) }} select 1 as n",
     "models/configured_by_macro.sql": "{{ set_up() }} select 1 as n",
     "models/reads_configured.sql": "select * from {{ ref('configured') }}",
+    "models/tagged.sql": "{{ config(tags=[var('kind')]) }} select 1 as n",
+    "models/in_condition.sql": "{% if var('kind') == 'x' %}{{ config(alias='x') }}{% endif %} select 1 as n",
+    "models/reads_tagged.sql": "select * from {{ ref('tagged') }}",
     "models/by_project/early.sql": "select 1 as n",
+    "models/by_project_too/checked.sql": "select 1 as n",
+    "models/switched.sql": "select 1 as n",
     "models/in_yaml.sql": "select 1 as n",
     "models/chooses.sql": "select * from {{ chosen() }}",
     "models/not_seen.sql": "{% if var('other') == 'y' %}select * from {{ ref('safe') }}{% endif %} select 1 as n",
@@ -74,6 +80,8 @@ models:
     "models/reads_inlined.sql": "select * from {{ ref('inlined') }}",
     "models/_all.yml": """
 models:
+  - name: switched
+    config: {enabled: "{{ var('on', true) | as_bool }}"}
   - name: in_yaml
     config: {tags: ["{{ var('other', 'x') }}"]}
   - name: safe
@@ -81,9 +89,14 @@ models:
     columns:
       - name: id
         data_tests:
-          - accepted_values: {name: early_test, arguments: {values: ["{{ var('other', 'x') }}"]}}
+          - not_null: {name: early_test, config: {tags: ["{{ var('other', 'x') }}"]}}
   - name: safe_too
-    columns: [{name: id, data_tests: [not_null]}]
+    columns:
+      - name: id
+        data_tests:
+          - not_null
+          - accepted_values: {name: late_test, arguments: {values: ["{{ var('other', 'x') }}"]}}
+          - accepted_values: {name: walking_test, arguments: {values: ["{{ through() }}"]}}
 """,
     "models/of_safe.md": "{% docs of_safe %}Words.{% enddocs %}",
 }
@@ -91,7 +104,8 @@ LOOKING = {"model.shop.finds", "model.shop.finds_itself"}
 SAFE = LOOKING | {
     *("model.shop.safe", "model.shop.safe_too", "model.shop.of_safe", "test.shop.not_null_safe_too_id"),
     *("model.shop.constant", "model.shop.shadows", "model.shop.says_graph", "model.shop.set_up_alike"),
-    "model.shop.passes",
+    *("model.shop.passes", "model.shop.configured", "model.shop.reads_configured", "model.shop.checked"),
+    *("model.shop.switched", "test.shop.late_test"),
 }
 BECAUSE = {
     "model.shop.walks": "its Jinja walks `graph`",
@@ -104,16 +118,16 @@ BECAUSE = {
     "model.shop.by_strategy": (
         "the macro `shop.get_incremental_counted_sql` uses `shop.count_nodes`, which walks `graph`"
     ),
-    "model.shop.configured": "`var('kind')` in `config(materialized=)`",
+    "model.shop.tagged": "`var('kind')` in `config(tags=)`",
+    "model.shop.in_condition": "`config()` stands in a condition on `var('kind')`",
     "model.shop.configured_by_macro": (
         "the macro `shop.set_up` calls `config()`, and of that `var('kind')` in `config(tags=)`"
     ),
-    "model.shop.reads_configured": (
-        "it reads model.shop.configured, and of that `var('kind')` in `config(materialized=)`"
-    ),
-    "model.shop.early": "`var('kind')` in `dbt_project.yml` (shop.by_project.+materialized)",
+    "model.shop.reads_tagged": "it reads model.shop.tagged, and of that `var('kind')` in `config(tags=)`",
+    "model.shop.early": "`var('kind')` in `dbt_project.yml` (shop.by_project.+meta.kind)",
     "model.shop.in_yaml": "`var('other')` in its entry in `models/_all.yml`",
     "test.shop.early_test": "`var('other')` in its entry in `models/_all.yml`",
+    "test.shop.walking_test": "the macro `shop.through` uses `shop.count_nodes`, which walks `graph`",
     "model.shop.chooses": "the macro `shop.chosen` calls a `ref()` that depends on `var('other')`",
     "model.shop.not_seen": "parsing did not see its ref(safe)",
     "model.shop.not_seen_by_macro": "parsing did not see its ref(safe)",
@@ -223,6 +237,9 @@ def test_hooks_are_judged_one_by_one(unsafe, tmp_path: Path) -> None:
         assert bool(told) is refused
 
 
+OF_SAFE_TOO = {"model.shop.safe_too", "test.shop.not_null_safe_too_id", "test.shop.late_test"}
+
+
 def odd(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return lambda manifest: manifest["nodes"]["model.shop.safe_too"].update({name: value})
 
@@ -231,9 +248,9 @@ def odd(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
     ("change", "lost"),
     [
         (odd("depends_on", {"macros": [None], "nodes": []}), set()),
-        (odd("depends_on", {"macros": [], "nodes": [None]}), {"model.shop.safe_too", "test.shop.not_null_safe_too_id"}),
-        (odd("fqn", "shop.safe_too"), {"model.shop.safe_too", "test.shop.not_null_safe_too_id"}),
-        (odd("refs", [{"name": 5}]), {"model.shop.safe_too", "test.shop.not_null_safe_too_id"}),
+        (odd("depends_on", {"macros": [], "nodes": [None]}), OF_SAFE_TOO),
+        (odd("fqn", "shop.safe_too"), OF_SAFE_TOO),
+        (odd("refs", [{"name": 5}]), OF_SAFE_TOO),
         (
             lambda manifest: manifest["macros"]["macro.shop.passes_on"].update({"macro_sql": None}),
             {"model.shop.passes"},
