@@ -160,6 +160,10 @@ def test_projects_and_models(server: ServerProcess, desk: Path) -> None:
     assert rest["next"] is None
     model = server.get("/projects/desk/models/model.desk.counted").json
     assert model["materialized"] == "incremental"
+    jinja = {"variables": {"id": ["{{ env_var('WAREHOUSE_PASSWORD') }}"]}}
+    refused = server.post("/projects/desk/models/model.desk.counted/runs", jinja)
+    assert refused.status == 422
+    assert "Jinja" in refused.json["message"]
     body = {"task_id": "model-1", "variables": {"id": "m1"}}
     assert server.post("/projects/desk/models/model.desk.counted/runs", body).status == 202
     assert server.ended("model-1")["start"] == "slice"
