@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from dbt_af_k8s.config.calendar_words import YEARS
 from dbt_af_k8s.schedule.calendar import Calendar
 from dbt_af_k8s.schedule.values import Interval
 
@@ -15,8 +14,8 @@ WAIT_POLICIES = ("last", "all")
 FIRST_RUNS = ("skip", "wait", "run")
 
 
-#: No run ends later; beyond, dates run out.
-_END_OF_CALENDARS = datetime(YEARS.stop, 1, 1, tzinfo=UTC)
+#: Beyond, dates run out before a calendar finds its next tick. No run of a DAG or form comes near it.
+_END_OF_CALENDARS = datetime(9900, 1, 1, tzinfo=UTC)
 
 
 def runs_waited_for(

@@ -136,3 +136,12 @@ def test_a_manifest_that_is_cut_is_told_with_what_the_dags_do_meanwhile(shop: Sh
     text = shop.run("check")
     assert text.exit_code == 2
     assert "last-good-plan" in text.stderr
+
+
+def test_runs_before_the_first_run_of_what_they_read_are_told(shop: Shop) -> None:
+    shop.model("daily", folder="raw").model("hourly", "daily", folder="web", schedule="@hourly")
+    shop.settings("dags: {kinds: [], start_date: '2199-01-01'}\n").write()
+    (issue,) = [each for each in shop.json("check")["issues"] if each["code"] == "before-first-run"]
+    assert issue["severity"] == "warning"
+    assert "The first run of DAG `raw__daily` begins at 2199-01-02 00:00 UTC" in issue["message"]
+    assert "`web__hourly` are skipped" in issue["message"]
