@@ -305,6 +305,30 @@ def test_the_cluster_gets_what_render_shows(
     assert without_airflows_own(sent) == without_airflows_own(json.loads(json.dumps(shown)))
 
 
+@pytest.fixture
+def strict_namespace(core: client.CoreV1Api, kubernetes: "Place") -> Iterator[None]:
+    """The namespace takes none but restricted pods, and none without limits."""
+    label = "pod-security.kubernetes.io/enforce"
+    core.patch_namespace(kubernetes.namespace, {"metadata": {"labels": {label: "restricted"}}})
+    hard = {"limits.cpu": "4", "limits.memory": "4Gi"}
+    core.create_namespaced_resource_quota(kubernetes.namespace, {"metadata": {"name": "all"}, "spec": {"hard": hard}})
+    yield
+    core.delete_namespaced_resource_quota("all", kubernetes.namespace)
+    core.patch_namespace(kubernetes.namespace, {"metadata": {"labels": {label: None}}})
+
+
+@pytest.mark.usefixtures("strict_namespace")
+def test_a_result_comes_out_of_a_restricted_namespace_with_a_quota(make: Make, name: str) -> None:
+    target = {
+        "run_as_non_root": True,
+        "read_only_root": True,
+        "security_context": {"runAsUser": 1000},
+        "pod_cpu_guarantee": "100m",
+        "pod_memory_guarantee": "64Mi",
+    }
+    assert make(RESULT.format("[1]"), xcom=True, **target).execute(Tries(name).context()) == [1]
+
+
 # What is told
 
 
