@@ -1,10 +1,8 @@
 """`dbt-af-k8s backfill run CONFIG.yml`: start the runs of a one-time job in Airflow, and wait for them."""
 
 import os
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +19,7 @@ from dbt_af_k8s.cli.options import Format, TextOrJson
 from dbt_af_k8s.cli.terminal import console, safe, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from dbt_af_k8s.cluster.one_time import RunProgress
@@ -71,7 +69,7 @@ def backfill_run(
     )
     for warning in check_dag(asked, airflow):
         errors.print(f"[warning]![/] {safe(warning)}")
-    with _ended_by_sigterm(), _progress(job.runs, output_format) as tell:
+    with _progress(job.runs, output_format) as tell:
         done = run_all(asked, job.runs, airflow, tell=tell, sleep=time.sleep, retry_failed=retry_failed)
     told = outcome_as_dict(done, asked.dag_id, url)
     if output_format is Format.JSON:
@@ -82,16 +80,6 @@ def backfill_run(
         if not retry_failed and any(each.was_there and each.failed_tasks for each in done):
             errors.print("Runs of an earlier start have failed. Mend the cause, and start again with --retry-failed.")
         raise typer.Exit(1)
-
-
-@contextmanager
-def _ended_by_sigterm() -> "Iterator[None]":
-    """As process 1 of a pod a program does not hear that it is to end, unless it says what it does then."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _progress(

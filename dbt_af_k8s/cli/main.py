@@ -1,6 +1,7 @@
 """The program `dbt-af-k8s`: its commands, and the one place where errors become messages and exit codes.
 
-Exit codes: 0 fine, 1 findings, 2 usage or unreadable input, 70 a fault of this program, 130 stopped by Ctrl-C.
+Exit codes: 0 fine, 1 findings, 2 usage or unreadable input, 70 a fault of this program, 130 stopped by Ctrl-C, and as
+shells have it 128 and the number of any other signal.
 """
 
 import io
@@ -29,6 +30,7 @@ from dbt_af_k8s.cli.pools import pools
 from dbt_af_k8s.cli.render import render
 from dbt_af_k8s.cli.run import run
 from dbt_af_k8s.cli.serve import serve
+from dbt_af_k8s.cli.stopping import Stopped, StopSignals, leave, silence
 from dbt_af_k8s.cli.terminal import console, print_issues, safe
 from dbt_af_k8s.cli.times import times
 from dbt_af_k8s.cli.waits import waits
@@ -57,12 +59,14 @@ class _Program(TyperGroup):
             _tell(str(reason))
             raise typer.Exit(UNREADABLE) from reason
         except BrokenPipeError as reason:
-            # The reader has gone (`| head`): nobody is there to be told, and nothing may be flushed any more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence()
             raise typer.Exit(0) from reason
         except OSError as reason:
             _tell(f"{reason.strerror or reason}: {reason.filename}" if reason.filename else str(reason))
             raise typer.Exit(UNREADABLE) from reason
+        except Stopped:
+            # To `main`, which writes nothing that could hold it up.
+            raise
         except KeyboardInterrupt as reason:
             console(stderr=True).print("Stopped.")
             raise typer.Exit(STOPPED) from reason
@@ -159,4 +163,12 @@ def main() -> None:
         # A terminal of another encoding gets a question mark, not an end of the program.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app(prog_name="dbt-af-k8s")
+    signals = StopSignals()
+    signals.listen()
+    try:
+        app(prog_name="dbt-af-k8s")
+    except BaseException:
+        # Also what came while the program was ending for another reason.
+        if signals.exit_code is not None:
+            leave(signals.exit_code, "Stopped.\n")
+        raise

@@ -21,12 +21,13 @@ from dbt_af_k8s.cli.options import (
     TextOrJson,
     Where,
 )
-from dbt_af_k8s.cli.terminal import console, write_json
+from dbt_af_k8s.cli.stopping import silence
+from dbt_af_k8s.cli.terminal import write_json
 from dbt_af_k8s.errors import UsageError
 
 if TYPE_CHECKING:
     from dbt_af_k8s.cli.run_home import PrivateHome
-    from dbt_af_k8s.cli.run_order import RunStep
+    from dbt_af_k8s.cli.run_order import RunOrder
     from dbt_af_k8s.plan.request import PlanRequest
     from dbt_af_k8s.plan.store import Compiled
     from dbt_af_k8s.plan.values import DagPlan, Plan
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 
 def run(
     dag_ids: Annotated[
-        list[str], typer.Argument(help="The DAG to run; several are run one after the other.", metavar="DAG_ID")
+        list[str],
+        typer.Argument(
+            help="The DAG to run; the tasks of several are run in the order of their edges and waits.", metavar="DAG_ID"
+        ),
     ],
     date: Annotated[
         str | None,
@@ -56,7 +60,8 @@ def run(
         ),
     ] = None,
     with_upstream: Annotated[
-        bool, typer.Option("--with-upstream", help="First make every run of other DAGs that it waits for.")
+        bool,
+        typer.Option("--with-upstream", help="First run what it waits for in other DAGs, and what that needs."),
     ] = False,
     local_pods: Annotated[
         bool,
@@ -69,15 +74,17 @@ def run(
     config: ConfigFile = None,
     output_format: TextOrJson = Format.TEXT,
 ) -> None:
-    """Run a DAG here and now, through real Airflow, for one data interval.
+    """Run DAGs here and now, through real Airflow, for one data interval.
 
     Airflow gets a private home and database in the project's target folder; your own Airflow is not touched. Tasks run
-    one at a time and are not retried. What the DAG waits for is named and passed over, unless --with-upstream.
+    one at a time, in the order of all their edges and waits, and are not retried: DAGs that read each other take turns.
+    What a DAG waits for and is not run here is named and passed over, unless --with-upstream.
     What came of it is also written as JSON to `last_run.json` in that home (target/dbt_af_k8s/airflow).
-    Exits with 1 where a task failed.
+    Exits with 1 where a task failed. On SIGINT, SIGTERM and SIGHUP, and where the reader of its output is gone, it
+    stops dbt and ends.
     """
     from dbt_af_k8s.cli.run_form import read_form, runs_of_form
-    from dbt_af_k8s.cli.run_order import runs_of_several
+    from dbt_af_k8s.cli.run_order import RunStep, order_of_runs
     from dbt_af_k8s.plan.local_pods import without_pods
 
     where = Where(project_dir, profiles_dir, target, manifest, config)
@@ -87,14 +94,15 @@ def run(
     dags = [dag_named(plan, dag_id) for dag_id in dag_ids]
     wanted = [(dag, interval_to_run(dag, date)) for dag in dags]
     if form is None:
-        steps = runs_of_several(plan, wanted, with_upstream=with_upstream)
+        steps = tuple(RunStep(dag.dag_id, interval) for dag, interval in wanted)
     elif len(dags) > 1 or with_upstream:
         raise UsageError("--form is for one DAG alone: name no other, and leave --with-upstream away.")
     else:
         steps = runs_of_form(dags[0], read_form(dags[0], form), wanted[0][1])
+    order = order_of_runs(plan, steps, with_upstream=with_upstream)
     home = _home(where)
     with home.locked():
-        succeeded = _run(where, plan, steps, home, as_json=output_format is Format.JSON)
+        succeeded = _run(where, plan, order, home, as_json=output_format is Format.JSON)
     if not succeeded:
         raise typer.Exit(1)
 
@@ -131,30 +139,31 @@ def _home(where: Where) -> "PrivateHome":
     return private_home(root, read_dbt_project(root, env=os.environ).target_path)
 
 
-def _run(where: Where, plan: "Plan", steps: tuple["RunStep", ...], home: "PrivateHome", *, as_json: bool) -> bool:
-    """Prepare the home, run the steps, tell what happens. Says whether all succeeded."""
+def _run(where: Where, plan: "Plan", order: "RunOrder", home: "PrivateHome", *, as_json: bool) -> bool:
+    """Run what the order says, and tell what happens. Says whether all did well."""
     from dbt_af_k8s.cli.run_report import Report
 
-    report = Report(home, steps, quiet=as_json)
-    if not home.is_ready():
-        with console(stderr=True).status("Making a private Airflow (only the first time)"):
-            home.prepare()
-    report.announce()
+    report = Report(home, order.runs, quiet=as_json)
+    job = _job(where, plan, order)
     try:
-        for event in home.events(_job(where, plan, steps)):
-            report.take(event)
-    finally:
-        report.stop()
-    home.write_summary(report.summary())
-    if as_json:
-        write_json(report.summary())
-    else:
-        report.close()
+        try:
+            report.announce()
+            home.run(job, report.take)
+        finally:
+            # What was started has ended by now, however that came about.
+            home.write_summary(report.summary())
+            report.stop()
+        if as_json:
+            write_json(report.summary())
+        else:
+            report.close()
+    except BrokenPipeError:
+        silence()
     return report.succeeded
 
 
-def job_of(request: "PlanRequest", plan: "Plan", compiled: "Compiled", steps: tuple["RunStep", ...]) -> dict[str, Any]:
-    """The job of `dbt_af_k8s.airflow.run_here`: this plan, made by this request, in these steps."""
+def job_of(request: "PlanRequest", plan: "Plan", compiled: "Compiled", order: "RunOrder") -> dict[str, Any]:
+    """The job of `dbt_af_k8s.airflow.run_here`: this plan, made by this request, in this order."""
     from dbt_af_k8s.plan.codec import plan_to_dict
 
     if request.config is not None and not isinstance(request.config, Path):
@@ -178,16 +187,17 @@ def job_of(request: "PlanRequest", plan: "Plan", compiled: "Compiled", steps: tu
                 "end": step.interval.end.isoformat(),
                 "form": dict(step.form),
             }
-            for step in steps
+            for step in order.runs
         ],
+        "tasks": [[step.run, step.task_id, step.after] for step in order.tasks],
     }
 
 
-def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, Any]:
+def _job(where: Where, plan: "Plan", order: "RunOrder") -> dict[str, Any]:
     """Only the DAGs that run, and no task with retries."""
     from dbt_af_k8s.plan.store import load_dags
 
-    wanted = {step.dag_id for step in steps}
+    wanted = {step.dag_id for step in order.runs}
     dags = tuple(
         replace(dag, tasks=tuple(replace(task, retry=replace(task.retry, retries=0)) for task in dag.tasks))
         for dag in plan.dags
@@ -195,4 +205,4 @@ def _job(where: Where, plan: "Plan", steps: tuple["RunStep", ...]) -> dict[str, 
     )
     request = where.request()
     compiled = load_dags(request, os.environ, only="")
-    return job_of(request, replace(plan, dags=dags, left_out=(), issues=()), compiled, steps)
+    return job_of(request, replace(plan, dags=dags, left_out=(), issues=()), compiled, order)

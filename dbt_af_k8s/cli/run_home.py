@@ -8,19 +8,21 @@ import fcntl
 import hashlib
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess
 from dbt_af_k8s.errors import UsageError
 
-#: Seconds that a stopped child gets to stop its own dbt processes.
-_GRACE = 20
+#: Seconds that a stopped child gets to stop its own dbt processes: twice what these get.
+_GRACE = 2 * GRACE_SECONDS
+#: As in `dbt_af_k8s.airflow.run_here`, which may not be imported here.
+_DAG_FILE = "from dbt_af_k8s.airflow.run_here import dags_of_job; globals().update(dags_of_job())\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,6 @@ class PrivateHome:
         ready = self.folder / "ready"
         return ready.is_file() and ready.read_text(encoding="utf-8") == airflow_version()
 
-    def prepare(self) -> None:
-        """Make the database, or bring it to the installed Airflow's version. Takes some seconds.
-
-        Raises `UsageError` with what Airflow said where that fails.
-        """
-        argv = [sys.executable, "-m", "airflow", "db", "migrate"]
-        done = subprocess.run(argv, env=self.environment(), capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            told = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-            raise UsageError(f"Airflow could not make its database in {self.folder}:\n{told}")
-        (self.folder / "dags").mkdir(exist_ok=True)
-        dag_file = "from dbt_af_k8s.airflow.run_here import dags_of_job; globals().update(dags_of_job())\n"
-        (self.folder / "dags" / "run_here.py").write_text(dag_file, encoding="utf-8")
-        (self.folder / "ready").write_text(airflow_version(), encoding="utf-8")
-
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the home for one run. Raises `UsageError` where another run has it."""
@@ -86,31 +73,39 @@ class PrivateHome:
                 raise UsageError(f"Another run of this project is going on (it holds {self.folder}/lock).") from None
             yield
 
-    def events(self, job: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Run a job in the child and give its events as they come; see `dbt_af_k8s.airflow.run_here`.
+    def run(self, job: Mapping[str, Any], take: Callable[[dict[str, Any]], None]) -> None:
+        """Run a job in a child, and hand over its events as they come; see `dbt_af_k8s.airflow.run_here`.
 
-        A child that ends without a word gives a `fault`. When the caller stops early, so does the child.
+        A child that ends without a last word gives a `fault`. Whatever exception leaves this call, the child and all
+        that it started are gone by then; and where this process is killed, they end by themselves.
         """
+        (self.folder / "dags").mkdir(exist_ok=True)
+        (self.folder / "dags" / "run_here.py").write_text(_DAG_FILE, encoding="utf-8")
+        if not self.is_ready():
+            for file in self.folder.glob("airflow.db*"):
+                file.unlink()
         job_file = self.folder / "job.json"
-        job_file.write_text(json.dumps(job), encoding="utf-8", errors="backslashreplace")
+        text = json.dumps({**job, "database": self.is_ready()})
+        job_file.write_text(text, encoding="utf-8", errors="backslashreplace")
         argv = [sys.executable, "-m", "dbt_af_k8s.airflow.run_here", str(job_file), str(self.log)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(argv, env=self.environment(), stdout=pipe, stderr=pipe, text=True) as child:
-            try:
-                yield from _heard(child)
-            finally:
-                self._stop(child)
+        child = ChildProcess(argv, cwd=Path.cwd(), environment=self.environment(), grace_seconds=_GRACE)
+        last, said = "", ""
 
-    def _stop(self, child: "subprocess.Popen[str]") -> None:
-        """Let the child end by itself (Ctrl-C has reached it too), then ask, then force it."""
-        for stop in (None, child.terminate, child.kill):
-            if stop and child.poll() is None:
-                stop()
-            try:
-                child.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                continue
-            return
+        def hear(line: str) -> None:
+            nonlocal last, said
+            event = _event(line)
+            if event is None:
+                # The child sends what is no event into the log as soon as it has begun: this came before.
+                said = line.strip() or said
+                return
+            last = event["event"]
+            if last == "dag-started":
+                (self.folder / "ready").write_text(airflow_version(), encoding="utf-8")
+            take(event)
+
+        end = child.run(hear)
+        if last not in ("dag-done", "fault"):
+            take({"event": "fault", "dag_id": "", "message": said or f"it ended with code {end.exit_code}"})
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Leave what came of the last run beside its log, for other programs."""
@@ -124,20 +119,12 @@ class PrivateHome:
             return log.read(end - start).decode("utf-8", "replace").splitlines()
 
 
-def _heard(child: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
-    """The events of a child until it ends; a `fault` where it ends without a last word."""
-    if child.stdout is None or child.stderr is None:
-        raise AssertionError("the child's output is piped")
-    last = ""
-    for line in child.stdout:
-        event: dict[str, Any] = json.loads(line)
-        last = event["event"]
-        yield event
-    # The child sends its stderr to the log as soon as it has begun: what is here came before.
-    errors = child.stderr.read().strip().splitlines()
-    code = child.wait()
-    if last not in ("dag-done", "fault"):
-        yield {"event": "fault", "dag_id": "", "message": errors[-1] if errors else f"it ended with code {code}"}
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
 
 
 def airflow_version() -> str:

@@ -40,7 +40,10 @@ class Report:
     faults: list[str] = field(default_factory=list)
     _screen: "Console" = field(default_factory=console)
     _status: "Status | None" = None
-    _tasks: int = 0
+    #: Of each run, how many tasks it has.
+    _tasks: list[int] = field(default_factory=list)
+    #: The run of the last line.
+    _turn: int = 0
 
     @property
     def succeeded(self) -> bool:
@@ -57,7 +60,7 @@ class Report:
             told = ", ".join(
                 safe(dag_id) + (f" ({count} times)" if count > 1 else "") for dag_id, count in runs.items()
             )
-            order = "in order of their waits" if len(runs) > 1 else "one after the other"
+            order = "task by task in order of their waits" if len(runs) > 1 else "one after the other"
             self._screen.print(f"{len(self.steps)} runs, {order}: {told}")
         if self._screen.is_terminal:
             self._status = self._screen.status("Starting Airflow")
@@ -66,11 +69,13 @@ class Report:
     def take(self, event: dict[str, Any]) -> None:
         """Show one event and remember it."""
         kind = event["event"]
-        if kind == "dag-started":
+        if kind == "database" and self._status:
+            self._status.update("Making a private Airflow (only the first time)")
+        elif kind == "dag-started":
             self._dag_started(event)
         elif kind == "task-started" and self._status:
-            done = len(self.runs[-1]["tasks"])
-            self._status.update(f"{safe(event['task_id'])} [soft]({done + 1} of {self._tasks})[/]")
+            done = len(self.runs[event["run"]]["tasks"])
+            self._status.update(f"{safe(event['task_id'])} [soft]({done + 1} of {self._tasks[event['run']]})[/]")
         elif kind == "task-done":
             self._task_done(event)
         elif kind == "dag-done":
@@ -104,8 +109,9 @@ class Report:
             self._screen.print(f"[soft]Full log: {safe(str(self.home.log))}[/]", soft_wrap=True)
 
     def _dag_started(self, event: dict[str, Any]) -> None:
-        step = self.steps[len(self.runs)]
-        self._tasks = event["tasks"]
+        step = self.steps[event["run"]]
+        self._tasks.append(event["tasks"])
+        self._turn = event["run"]
         run = {"dag_id": event["dag_id"], "start": event["start"], "end": event["end"], "state": "running"}
         self.runs.append({**run, "seconds": None, "passed_over": list(step.passed_over), "tasks": []})
         if self.quiet:
@@ -116,11 +122,15 @@ class Report:
 
     def _task_done(self, event: dict[str, Any]) -> None:
         task = {key: event[key] for key in ("task_id", "state", "seconds", "rows", "message")}
-        self.runs[-1]["tasks"].append({**task, "log": [event["log_from"], event["log_to"]]})
+        run = self.runs[event["run"]]
+        run["tasks"].append({**task, "log": [event["log_from"], event["log_to"]]})
         if self.quiet:
             return
+        if event["run"] != self._turn:
+            self._turn = event["run"]
+            self._screen.print(f"\n[name]{safe(run['dag_id'])}[/] [soft]goes on[/]")
         mark, style, said = _STATES.get(event["state"], ("?", "warning", event["state"]))
-        if event["state"] == "passed-over" and not self.runs[-1]["passed_over"]:
+        if event["state"] == "passed-over" and not run["passed_over"]:
             said = "its upstream has just been run"
         time = f"{event['seconds']:>7.1f} s" if event["state"] in ("success", "failed") else " " * 9
         rows = counted(event["rows"], "row") if event["rows"] is not None else ""
@@ -128,7 +138,7 @@ class Report:
         self._screen.print(f"  [{style}]{mark}[/] [soft]{time}[/]  {safe(event['task_id'])}  [soft]{told}[/]")
 
     def _dag_done(self, event: dict[str, Any]) -> None:
-        run = self.runs[-1]
+        run = self.runs[event["run"]]
         run["state"], run["seconds"] = event["state"], event["seconds"]
         if self.quiet:
             return

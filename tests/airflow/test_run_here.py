@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from shop_on_disk import Shop
 
-from dbt_af_k8s.airflow.run_here import DAG_FILE, DAG_VARIABLE, JOB_VARIABLE
+from dbt_af_k8s.airflow.run_here import DAG_FILE, JOB_VARIABLE
 from dbt_af_k8s.cli.options import Where
 from dbt_af_k8s.cli.run import job_of
+from dbt_af_k8s.cli.run_order import RunOrder
 from dbt_af_k8s.config.settings_integrations import Callbacks, CallbackSettings, Deadline
 from dbt_af_k8s.plan.passes.backfill import FORM
 from dbt_af_k8s.plan.store import Compiled
@@ -75,14 +76,15 @@ def test_a_run_here_tells_nobody_and_plans_what_was_named(dag_test_lab, programs
     day = {"start": "2026-01-02T00:00:00+00:00", "end": "2026-01-03T00:00:00+00:00"}
     plan = Plan("shop", "0" * 64, "1.11.16", (DAG, BACKFILL))
     where = Where(shop.root, manifest=elsewhere / "manifest.json", config=elsewhere / "settings.yml")
-    made = job_of(where.request(), plan, Compiled((), None, None), ())
+    made = job_of(where.request(), plan, Compiled((), None, None), RunOrder((), ()))
     made["runs"] = [{"dag_id": dag.dag_id, **day} for dag in plan.dags]
+    made["tasks"] = [[n, task.task_id, []] for n, dag in enumerate(plan.dags) for task in dag.tasks]
+    made["database"] = True
     job.write_text(json.dumps(made))
     environment = {
         **dag_test_lab.environment,
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         JOB_VARIABLE: str(job),
-        DAG_VARIABLE: "sales__daily",
         "PYTHONPATH": os.pathsep.join((str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", ""))),
     }
     command = [programs / "python", "-m", "dbt_af_k8s.airflow.run_here", str(job), str(log)]

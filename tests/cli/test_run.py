@@ -1,5 +1,7 @@
 """`dbt-af-k8s run`, through real Airflow and real dbt on DuckDB."""
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -13,6 +15,17 @@ import psutil
 import pytest
 from shop_on_disk import Shop, run
 
+#: Waits for a lock, and says that it does.
+SLOW = """
+import fcntl, pathlib
+
+def model(dbt, session):
+    dbt.config(materialized="table")
+    pathlib.Path("slow_waits").touch()
+    with open("slow_lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return session.sql("select 1 as id")
+"""
 PROJECT = {
     "dbt_project.yml": """
 name: shop
@@ -29,6 +42,12 @@ from {{ ref("orders") }}
     "models/broken/bad.sql": "select * from {{ ref('revenue') }} where no_such_column = 1\n",
     "models/broken/after_bad.sql": "select * from {{ ref('bad') }}\n",
     "dbt_af_k8s.yml": "granularity: fused\n",
+    "models/staging/stg_one.sql": "select 1 as id\n",
+    "models/marts/mart_one.sql": "select id + 1 as id from {{ ref('stg_one') }}\n",
+    "models/staging/stg_two.sql": "select id + 1 as id from {{ ref('mart_one') }}\n",
+    "models/marts/mart_two.sql": "select id + 1 as id from {{ ref('stg_two') }}\n",
+    "models/slow/wait.py": SLOW,
+    "models/slow/after.sql": "select * from {{ ref('wait') }}\n",
     "models/cheap/one.sql": "{{ config(materialized='view') }} select 1 as id\n",
     "models/cheap/two.sql": "{{ config(materialized='view') }} select * from {{ ref('one') }}\n",
     "models/cheap/three.sql": "{{ config(materialized='view') }} select no_such_column from {{ ref('two') }}\n",
@@ -133,6 +152,69 @@ def test_ctrl_c_stops_dbt_and_all_that_would_follow(project: Path) -> None:
     assert err == "Stopped.\n"
     assert "after_bad" not in out
     assert [line for line in map(_command_line, psutil.process_iter()) if str(project) in line] == []
+
+
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+def test_domains_that_read_each_other_take_turns(
+    project: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(programs / "python"))
+    where = ("--project-dir", str(project), "--format", "json")
+    result = run("run", "marts__daily", "--date", "2026-01-12", "--with-upstream", *where)
+    assert result.exit_code == 0, result.output
+    runs = json.loads(result.stdout)["runs"]
+    assert {step["dag_id"]: step["passed_over"] for step in runs} == {"staging__daily": [], "marts__daily": []}
+    with duckdb.connect(str(project / "shop.duckdb"), read_only=True) as connection:
+        assert connection.execute("select id from mart_two").fetchall() == [(4,)]
+
+
+#: What the reader of the output does: it closes its end, or leaves the pipe full and reads nothing.
+@pytest.mark.airflow
+@pytest.mark.dbt
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("reader", "number"),
+    [("gone", signal.SIGTERM), ("asleep", signal.SIGTERM), ("asleep", signal.SIGHUP), ("gone", signal.SIGKILL)],
+)
+def test_it_stops_though_nobody_reads(project: Path, reader: str, number: signal.Signals) -> None:
+    waits = project / "slow_waits"
+    waits.unlink(missing_ok=True)
+    reading, writing = os.pipe()
+    with (project / "slow_lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        argv = [sys.executable, "-m", "dbt_af_k8s", "run", "slow__daily", "--project-dir", str(project)]
+        program = subprocess.Popen(argv, start_new_session=True, stdout=writing, stderr=writing, cwd=project)
+        deadline = time.monotonic() + 200
+        while not waits.exists():
+            assert time.monotonic() < deadline
+            assert program.poll() is None
+            time.sleep(0.1)
+        if reader == "gone":
+            os.close(reading)
+        else:
+            _fill(writing)
+        os.close(writing)
+        program.send_signal(number)
+        assert program.wait(40) == (-number if number == signal.SIGKILL else 128 + number)
+        deadline = time.monotonic() + 30
+        while left := [line for line in map(_command_line, psutil.process_iter()) if str(project) in line]:
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
+    if reader != "gone":
+        os.close(reading)
+    with duckdb.connect(str(project / "shop.duckdb"), read_only=True) as connection:
+        tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+    assert not tables & {"wait", "after"}
+
+
+def _fill(pipe: int) -> None:
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"x")
+    os.set_blocking(pipe, True)
 
 
 def _command_line(process: psutil.Process) -> str:

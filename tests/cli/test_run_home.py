@@ -1,6 +1,7 @@
 """The private Airflow home: nothing of the user's own Airflow gets in, and one run at a time."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,9 @@ def test_lines_of_the_log(tmp_path: Path) -> None:
 
 @pytest.mark.airflow
 def test_a_child_that_cannot_begin_says_so(tmp_path: Path) -> None:
-    (event,) = PrivateHome(tmp_path).events({})
+    events: list[dict[str, Any]] = []
+    PrivateHome(tmp_path).run({}, events.append)
+    (event,) = events
     assert event["event"] == "fault"
     assert "KeyError" in event["message"]
     assert "Traceback" in (tmp_path / "run.log").read_text()

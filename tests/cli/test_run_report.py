@@ -23,16 +23,24 @@ Traceback (most recent call last):
 
 def task(task_id: str, state: str, **rest: Any) -> dict[str, Any]:
     values = {"seconds": 1.25, "rows": None, "message": None, "log_from": 0, "log_to": len(LOG)}
-    return {"event": "task-done", "dag_id": "sales__daily", "task_id": task_id, "state": state, **values, **rest}
+    return {
+        "event": "task-done",
+        "run": 0,
+        "dag_id": "sales__daily",
+        "task_id": task_id,
+        "state": state,
+        **values,
+        **rest,
+    }
 
 
 def started(tasks: int) -> dict[str, Any]:
     span = {"start": DAY.start.isoformat(), "end": DAY.end.isoformat()}
-    return {"event": "dag-started", "dag_id": "sales__daily", **span, "tasks": tasks}
+    return {"event": "dag-started", "run": 0, "dag_id": "sales__daily", **span, "tasks": tasks}
 
 
 def done(state: str) -> dict[str, Any]:
-    return {"event": "dag-done", "dag_id": "sales__daily", "state": state, "seconds": 3.5}
+    return {"event": "dag-done", "run": 0, "dag_id": "sales__daily", "state": state, "seconds": 3.5}
 
 
 @pytest.fixture
@@ -50,7 +58,7 @@ def told(report: Report, events: list[dict[str, Any]]) -> None:
 
 def test_a_good_run(home: PrivateHome, capsys: pytest.CaptureFixture[str]) -> None:
     report = Report(home, (RunStep("sales__daily", DAY, ("web__hourly.visits",)),))
-    begun = {"event": "task-started", "dag_id": "sales__daily", "task_id": "orders"}
+    begun = {"event": "task-started", "run": 0, "dag_id": "sales__daily", "task_id": "orders"}
     told(
         report,
         [
@@ -80,7 +88,7 @@ def test_a_failed_run_shows_why(home: PrivateHome, capsys: pytest.CaptureFixture
     told(report, [started(3), failed, task("after", "upstream_failed"), done("failed")])
     assert not report.succeeded
     out = capsys.readouterr().out
-    assert "2 runs, in order of their waits: sales__daily, finance__daily" in out
+    assert "2 runs, task by task in order of their waits: sales__daily, finance__daily" in out
     assert "  ✗     1.2 s  bad  failed" in out
     assert "after  not run: a task before it failed" in out
     assert "  1 task failed in 3.5 s" in out
@@ -93,6 +101,26 @@ def test_a_failed_run_shows_why(home: PrivateHome, capsys: pytest.CaptureFixture
     ]
     assert "1 run not started after this." in out
     assert "Full log:" in out
+
+
+def test_runs_that_take_turns(home: PrivateHome, capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(home, (RunStep("sales__daily", DAY), RunStep("finance__daily", DAY)))
+    other = {"run": 1, "dag_id": "finance__daily"}
+    told(
+        report,
+        [
+            started(2),
+            task("one", "success"),
+            {**started(1), **other},
+            {**task("two", "success"), **other},
+            {**done("success"), **other},
+            task("three", "success"),
+            done("success"),
+        ],
+    )
+    assert report.succeeded
+    assert [[each["task_id"] for each in run["tasks"]] for run in report.runs] == [["one", "three"], ["two"]]
+    assert "sales__daily goes on\n  ✓     1.2 s  three" in capsys.readouterr().out
 
 
 def test_a_fault_of_airflow(home: PrivateHome, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from dbt_af_k8s.cli.run_order import RunStep, runs_of_several
+from dbt_af_k8s.cli.run_order import RunStep, order_of_runs
 from dbt_af_k8s.plan.values import DagKind, DagPlan, Plan, TaskKind, TaskPlan, WaitsFor
 from dbt_af_k8s.schedule.values import Interval
 
@@ -22,7 +22,13 @@ def dag(name: str, **waits: str) -> DagPlan:
         )
         for up, policy in waits.items()
     )
-    return DagPlan(name, DagKind.SCHEDULED, name, CRONS[name], "x", "UTC", START, tasks=tasks)
+    done = TaskPlan("done", TaskKind.RUN, upstream=tuple(task.task_id for task in tasks))
+    return DagPlan(name, DagKind.SCHEDULED, name, CRONS[name], "x", "UTC", START, tasks=(*tasks, done))
+
+
+def runs_of_several(plan, wanted, *, with_upstream: bool) -> tuple[RunStep, ...]:
+    steps = [RunStep(each.dag_id, interval) for each, interval in wanted]
+    return order_of_runs(plan, steps, with_upstream=with_upstream).runs
 
 
 RAW, WEB, SALES = dag("raw"), dag("web", raw="last"), dag("sales", raw="last", web="all")
@@ -35,13 +41,16 @@ def test_what_has_been_made_is_not_passed_over() -> None:
     assert steps == (RunStep("raw", DAY), RunStep("web", HOUR), RunStep("sales", DAY, ("web.done",)))
 
 
-def test_the_order_is_the_one_asked_for() -> None:
+def test_the_order_is_that_of_the_waits_and_else_the_one_asked_for() -> None:
     steps = runs_of_several(PLAN, [(WEB, HOUR), (RAW, DAY)], with_upstream=False)
-    assert steps == (RunStep("web", HOUR, ("raw.done",)), RunStep("raw", DAY))
+    assert steps == (RunStep("raw", DAY), RunStep("web", HOUR))
+    later = Interval(DAY.end, datetime(2026, 1, 13, tzinfo=UTC))
+    steps = runs_of_several(PLAN, [(WEB, HOUR), (RAW, later)], with_upstream=False)
+    assert steps == (RunStep("web", HOUR, ("raw.done",)), RunStep("raw", later))
 
 
 def test_each_run_is_made_once() -> None:
     steps = runs_of_several(PLAN, [(SALES, DAY), (WEB, HOUR), (RAW, DAY)], with_upstream=True)
     assert len({(step.dag_id, step.interval) for step in steps}) == len(steps)
-    assert [step.dag_id for step in steps if step.dag_id != "web"] == ["raw", "raw", "sales"]
+    assert sorted(step.dag_id for step in steps if step.dag_id != "web") == ["raw", "raw", "sales"]
     assert all(not step.passed_over for step in steps)

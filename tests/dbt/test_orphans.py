@@ -158,7 +158,7 @@ def test_a_real_dbt_appends_once_though_the_supervisor_is_killed(tmp_path: Path)
 
 def test_the_shell_that_started_a_task_may_go(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
-    process, pids = shop.start(0, "dbt", before=("sh", "-c", '"$@" & sleep 600', "sh"))
+    process, pids = shop.start(0, "dbt", before=("sh", "-c", '"$@" & wait', "sh"))
     task = psutil.Process(pids[0])
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
