@@ -31,7 +31,8 @@ def reference_markdown() -> str:
         "",
         "Human output on a terminal has colour and tables; `--format json` writes JSON and nothing else on stdout.",
         "Exit codes: 0 fine, 1 findings (an error in the project, a task that failed), 2 usage or unreadable input, 70",
-        "a fault of the program itself (`DBT_AF_K8S_DEBUG=1` adds the traceback), 130 stopped by Ctrl-C (128 and the number of any other signal).",
+        "a fault of the program itself (`DBT_AF_K8S_DEBUG=1` adds the traceback), 130 stopped by Ctrl-C,",
+        "128 and its number by another signal.",
     ]
     for name, command in COMMANDS.items():
         lines += ["", *_command(name, command)]
