@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from dbt_af_k8s.cli.layers import print_layer_hint
 from dbt_af_k8s.cli.options import (
     HERE,
     ConfigFile,
@@ -66,6 +67,8 @@ def check(
         nodes = len({node for dag in dags for task in dag.tasks for node in task.nodes})
         told = f"{counted(nodes, 'node')} in {counted(len(dags), 'DAG')}"
         console().print(f"[fine]✓[/] Nothing wrong in [name]{safe(plan.project)}[/]: {told}.")
+    if output_format is Format.TEXT:
+        print_layer_hint(built)
     if any(issue.is_error for issue in issues):
         raise typer.Exit(1)
 

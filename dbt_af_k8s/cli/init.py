@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from dbt_af_k8s.cli.init_files import EXAMPLE, MEANINGS, dag_file, settings_file
-from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson
+from dbt_af_k8s.cli.layers import print_layer_hint
+from dbt_af_k8s.cli.options import HERE, Format, ProjectDir, TextOrJson, Where
 from dbt_af_k8s.cli.terminal import console, safe, write_json
 from dbt_af_k8s.cli.whole_file import write_new
 from dbt_af_k8s.config.settings_runners import DBT_API as _DBT_API
 from dbt_af_k8s.config.settings_runners import LOCAL as _LOCAL
 from dbt_af_k8s.config.wording import choose_from
-from dbt_af_k8s.errors import UsageError
+from dbt_af_k8s.errors import ProjectError, UsageError
 
 
 class Runner(StrEnum):
@@ -52,7 +53,7 @@ def init(
     files: dict[Path, str] = {}
     if example and not has_project:
         files |= {root / path: text for path, text in EXAMPLE.items()}
-    files[root / "dbt_af_k8s.yml"] = settings_file(_chosen(runner, output_format).value)
+    files[root / "dbt_af_k8s.yml"] = settings_file(_chosen(runner, output_format).value, _domains(root, output_format))
     dags = (dags_dir or root / "dags").absolute()
     files[dags / "dbt_dags.py"] = dag_file(_way(dags, root))
     if (root / "dbt_af_k8s.yaml").exists():
@@ -79,6 +80,27 @@ def _chosen(runner: Runner | None, output_format: Format) -> Runner:
         screen.print(f"  [name]{name}[/]  {MEANINGS[name]}")
     chosen: Runner = typer.prompt("Runner", default=_LOCAL, value_proc=_named)
     return chosen
+
+
+def _domains(root: Path, output_format: Format) -> str:
+    """The line of settings that a person chooses where the project's domains would be layers; else none."""
+    if output_format is not Format.TEXT or not sys.stdin.isatty() or not sys.stdout.isatty():
+        return ""
+    try:
+        layouts = print_layer_hint(Where(root).build())
+    except ProjectError:
+        return ""  # it has not been parsed yet, or has errors that `check` tells
+    if not layouts:
+        return ""
+    lines = {layout.name: layout.lines for layout in layouts}
+
+    def chosen(answer: str) -> str:
+        if answer not in lines:
+            raise typer.BadParameter(choose_from(answer, list(lines)))
+        return lines[answer]
+
+    line: str = typer.prompt("Domains", default=layouts[0].name, value_proc=chosen)
+    return line
 
 
 def _named(answer: str) -> Runner:

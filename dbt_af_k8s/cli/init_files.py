@@ -23,11 +23,12 @@ _ROWS: Mapping[str, str] = {
 }
 
 
-def settings_file(runner: str) -> str:
-    """`dbt_af_k8s.yml` with what most projects set first; the rest has defaults."""
+def settings_file(runner: str, domains: str = "") -> str:
+    """`dbt_af_k8s.yml` with what most projects set first; the rest has defaults. `domains` is a line of settings."""
+    chosen = f"\n{domains}\n" if domains else ""
     return f"""\
 # Settings of dbt_af_k8s, read beside dbt_project.yml. Every key has a default; see the reference of settings.
-
+{chosen}
 schedules:
   # For nodes that name no schedule of their own in their meta.
   default: "@daily"

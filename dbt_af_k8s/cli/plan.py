@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dbt_af_k8s.cli.layers import print_layer_hint
 from dbt_af_k8s.cli.options import HERE, ConfigFile, ManifestFile, ProfilesDir, ProjectDir, Target, Where
 from dbt_af_k8s.cli.terminal import console, counted, issue_count, issue_lines, safe, table, write_json, write_text
 from dbt_af_k8s.errors import ProjectError, UsageError
@@ -61,13 +62,14 @@ def plan(
     where = Where(project_dir, profiles_dir, target, manifest, config)
     old = _read_plan(diff) if diff else None
     try:
-        new = where.build().plan
+        built = where.build()
     except ProjectError as reason:
         if output_format is Format.JSON:
             _write_issues(reason)
             raise typer.Exit(2) from reason
         raise
     changed = False
+    new = built.plan
     if old is not None:
         changed = _show_diff(old, new, output_format)
     elif output_format is Format.JSON:
@@ -80,6 +82,7 @@ def plan(
         write_text("".join(f"{line}\n" for line in tree_lines(new)))
     else:
         _show_table(new)
+        print_layer_hint(built)
     if any(issue.is_error for issue in new.issues):
         raise typer.Exit(1)
     if exit_code and changed:

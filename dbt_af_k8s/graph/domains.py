@@ -110,3 +110,9 @@ def domains_in_order(graph: ProjectGraph, domain_of: Mapping[str, str]) -> Seque
     members = {number: sorted(data["members"]) for number, data in together.nodes(data=True)}
     order = nx.lexicographical_topological_sort(together, key=lambda number: members[number][0])
     return tuple(domain for number in order for domain in members[number])
+
+
+def domains_that_read_each_other(graph: ProjectGraph, domain_of: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    """Each group of domains in which everyone reads everyone, directly or through others; sorted."""
+    groups = nx.strongly_connected_components(domain_graph(graph, domain_of))
+    return tuple(sorted(tuple(sorted(group)) for group in groups if len(group) > 1))

@@ -145,3 +145,14 @@ def test_runs_before_the_first_run_of_what_they_read_are_told(shop: Shop) -> Non
     assert issue["severity"] == "warning"
     assert "The first run of DAG `raw__daily` begins at 2199-01-02 00:00 UTC" in issue["message"]
     assert "`web__hourly` are skipped" in issue["message"]
+
+
+def test_layers_are_told_with_the_lines_to_copy(tmp_path: Path) -> None:
+    shop = Shop(tmp_path).model("stg", folder="staging/sales").model("orders", "stg", folder="marts/sales").write()
+    for command in ("check", "plan"):
+        said = shop.run(command).output
+        assert "as it is:             2 DAGs, 1 wait, 0 circles\n" in said
+        assert "by the second folder: 1 DAG, 0 waits, 0 circles  domains: {folder_depth: 2}\n" in said
+    shop.json("check"), shop.json("plan")
+    shop.settings("domains: {folder_depth: 2}\n")
+    assert "Hint" not in shop.run("check").output

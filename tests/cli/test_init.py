@@ -54,6 +54,19 @@ def test_a_person_at_a_terminal_is_asked_where_dbt_runs(shop: Shop, answer: str)
     assert shop.json("check")["issues"] == []
 
 
+def test_a_person_whose_folders_are_layers_is_asked_what_makes_a_domain(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, plain=None).model("stg", folder="staging/sales").model("orders", "stg", folder="marts/sales")
+    shop.write()
+    controller, terminal = pty.openpty()
+    argv = [sys.executable, "-m", "dbt_af_k8s", "init", "--runner", "local", "--project-dir", str(shop.root)]
+    with subprocess.Popen(argv, stdin=terminal, stdout=terminal, stderr=terminal) as asking:
+        os.write(controller, b"by the first folder\nby the second folder\n")
+        assert asking.wait(60) == 0
+    assert "Did you mean `by the second folder`?" in os.read(controller, 100_000).decode()
+    assert yaml.safe_load((shop.root / "dbt_af_k8s.yml").read_text())["domains"] == {"folder_depth": 2}
+    assert {dag["domain"] for dag in shop.json("plan")["dags"] if dag["kind"] == "scheduled"} == {"sales"}
+
+
 def test_never_overwrites(shop: Shop) -> None:
     shop.settings("strict: true\n")
     result = shop.run("init", "--example", "--format", "json")
