@@ -1,6 +1,7 @@
 """dbt as a process of the machine that runs the task."""
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,12 +10,15 @@ from dbt_af_k8s.dbt.ancestors import task_ancestors
 from dbt_af_k8s.dbt.command import argv_here
 from dbt_af_k8s.dbt.freshness import read_source_ages
 from dbt_af_k8s.dbt.logs import LogDigest, LogLine, read_line
-from dbt_af_k8s.dbt.place import OnLine, Outcome
+from dbt_af_k8s.dbt.place import OnLine, Outcome, PlaceError
 from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess, ProcessEnd
 from dbt_af_k8s.dbt.results import read_results
 from dbt_af_k8s.dbt.slices.start import refusal_in, start_from_slice
 from dbt_af_k8s.dbt.slices.values import NoSlice
 from dbt_af_k8s.dbt.values import DbtInvocation, DbtProject
+
+#: Room for dbt's artefacts and compiled files, in bytes, without which it is not started.
+_NEEDED_ROOM = 32 * 1024 * 1024
 
 
 class Here:
@@ -47,6 +51,7 @@ class Here:
         self, words: Sequence[str], *, on_line: OnLine, see: OnLine, timeout: float | None, may_slice: bool
     ) -> Outcome:
         """Run dbt, from slices of its nodes where there are some that fit."""
+        _check_room(Path(tempfile.gettempdir()))
         digest = LogDigest()
 
         def read(text: str) -> None:
@@ -113,3 +118,13 @@ class Here:
 
 def _told(because: str) -> LogLine:
     return LogLine(logging.INFO, f"No slice of the manifest, so dbt parses the whole project: {because}.")
+
+
+def _check_room(folder: Path) -> None:
+    """Raise `PlaceError` where dbt could build and then not write what it did: each retry would build again."""
+    free = shutil.disk_usage(folder).free
+    if free < _NEEDED_ROOM:
+        raise PlaceError(
+            f"There is no room for dbt's results in {folder}: {free // 1024**2} MB are free, "
+            f"{_NEEDED_ROOM // 1024**2} MB are needed. dbt was not started. Make room, or set TMPDIR."
+        )
