@@ -35,7 +35,7 @@ class Placement:
 
     test: str
     size: TestSize
-    #: The node it is placed with; None where it has no parent that dbt builds.
+    #: The node it is placed with; None where it has no parent that the plan builds.
     beside: str | None
     #: All nodes that must be built before it, sorted.
     parents: tuple[str, ...]
@@ -45,7 +45,7 @@ class Placement:
     @property
     def source(self) -> str | None:
         """The source it is placed with: the last by id, where all of its parents are sources."""
-        return self.sources[-1] if self.beside is None and self.sources else None
+        return self.sources[-1] if not self.parents and self.sources else None
 
     @property
     def blocks(self) -> bool:
@@ -61,10 +61,15 @@ def size_of(test: Node) -> TestSize:
     return TestSize.SMALL
 
 
-def place_tests(manifest: Manifest, graph: ProjectGraph, manual: Set[str] = frozenset()) -> Mapping[str, Placement]:
-    """Place every data test of the manifest; keyed and ordered by unique_id. `manual` nodes have no schedule."""
+def place_tests(
+    manifest: Manifest, graph: ProjectGraph, manual: Set[str] = frozenset(), absent: Set[str] = frozenset()
+) -> Mapping[str, Placement]:
+    """Place every data test of the manifest; keyed and ordered by unique_id.
+
+    `manual` nodes have no schedule; those that are `absent` from the plan, by the selection, hold no test.
+    """
     nodes = sorted(manifest.nodes.items())
-    placements = {key: _place(node, manifest, graph, manual) for key, node in nodes if node.is_test}
+    placements = {key: _place(node, manifest, graph, manual, absent) for key, node in nodes if node.is_test}
     return {**placements, **_out_of_circles(placements, graph, manual)}
 
 
@@ -73,7 +78,7 @@ def last_of(parents: Sequence[str], graph: ProjectGraph, manual: Set[str], prefe
     return max(parents, key=lambda key: (key not in manual, graph.depth(key), key in preferred, key), default=None)
 
 
-def _place(test: Node, manifest: Manifest, graph: ProjectGraph, manual: Set[str]) -> Placement:
+def _place(test: Node, manifest: Manifest, graph: ProjectGraph, manual: Set[str], absent: Set[str]) -> Placement:
     parents = graph.built_from(test.parents)
     declared_with = graph.built_from((test.attached_node,) if test.attached_node else ())
     read = {parent for parent in test.parents if parent in manifest.sources}
@@ -84,7 +89,7 @@ def _place(test: Node, manifest: Manifest, graph: ProjectGraph, manual: Set[str]
     return Placement(
         test=test.unique_id,
         size=size_of(test),
-        beside=last_of(parents, graph, manual, preferred=declared_with),
+        beside=last_of([key for key in parents if key not in absent], graph, manual, preferred=declared_with),
         parents=parents,
         sources=tuple(sorted(read)),
     )

@@ -17,7 +17,7 @@ from dbt_af_k8s.plan.passes.executor_checks import executor_issues
 from dbt_af_k8s.plan.passes.fuse import fuse
 from dbt_af_k8s.plan.passes.layout import Layout, collect, lay_out_domains
 from dbt_af_k8s.plan.passes.layout_checks import lay_out_freshness, lay_out_large_tests
-from dbt_af_k8s.plan.passes.leave_out import left_out_entries, outside_selection
+from dbt_af_k8s.plan.passes.leave_out import left_out_entries
 from dbt_af_k8s.plan.passes.maintenance import decide_upkeep, lay_out_maintenance
 from dbt_af_k8s.plan.passes.make_dags import make_dags
 from dbt_af_k8s.plan.passes.node_reach import reach_issues
@@ -49,8 +49,9 @@ def build_plan(inputs: PlanInputs) -> Plan:
 def build(inputs: PlanInputs) -> Build:
     """Plan a project and keep the decisions."""
     decisions = decide(inputs)
-    outside, selection_issues = outside_selection(inputs, decisions)
-    left_out = {key: why for key, decision in decisions.nodes.items() if (why := decision.left_out)} | dict(outside)
+    left_out = {key: why for key, decision in decisions.nodes.items() if (why := decision.left_out)} | dict(
+        decisions.outside
+    )
     for key, placement in decisions.placements.items():
         if placement.beside in left_out and key not in left_out:
             left_out[key] = f"the node it is placed with, {placement.beside}, is left out"
@@ -64,14 +65,13 @@ def build(inputs: PlanInputs) -> Build:
     issues = [
         *inputs.issues,
         *decisions.issues,
-        *selection_issues,
         *upkeep.issues,
         *dependency_issues(decisions, layout, inputs.manifest),
         *project_issues(inputs, decisions, layout),
         *executor_issues(inputs, decisions),
         *reach_issues(inputs, decisions),
     ]
-    issues = [issue for issue in issues if issue.node is None or issue.node not in outside]
+    issues = [issue for issue in issues if issue.node is None or issue.node not in decisions.outside]
     broken = _broken_domains(issues, decisions)
     refreshes = decide_refreshes(inputs, decisions, layout, left_out)
     issues += refreshes.issues

@@ -269,12 +269,21 @@ class DagPlan:
         return bool(self.problems)
 
 
+#: How the reason begins of what a selection leaves out.
+OUTSIDE = "outside the "
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A manifest entry without a task, and why."""
 
     node: str
     because: str
+
+    @property
+    def is_outside_selection(self) -> bool:
+        """Whether `select`, `exclude` or the default selector leave it out, as `because` says."""
+        return self.because.startswith(OUTSIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from dbt_af_k8s.errors import FormError
+from dbt_af_k8s.graph.select import Selector
 from dbt_af_k8s.plan.build import Build
-from dbt_af_k8s.plan.passes.leave_out import selector_of
 
 _MOST_NAMED = 5
 
@@ -28,8 +28,8 @@ def choose_nodes(
 
 
 def _selected(built: Build, domain: str, inside: frozenset[str], models: tuple[str, ...]) -> frozenset[str]:
-    selector = selector_of(built.inputs.manifest, built.decisions)
     domain_of = _domains(built)
+    selector = Selector(built.inputs.manifest, domain_of)
     problems: list[str] = []
     found: frozenset[str] = frozenset()
     for term in models:

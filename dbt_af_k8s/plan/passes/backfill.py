@@ -91,7 +91,7 @@ def _as_backfilled(inputs: PlanInputs, decisions: Decisions, built: Iterable[str
 
     A backfill has no schedules: a test is placed with the last of its parents, whether that one has one or not.
     """
-    placements = place_tests(inputs.manifest, decisions.graph)
+    placements = place_tests(inputs.manifest, decisions.graph, absent=decisions.outside.keys())
     own = {key: _on_backfill_target(inputs, decisions.scripts, decisions.nodes[key]) for key in built}
     moved = {key for key, decision in own.items() if decision.target != decisions.nodes[key].target}
     if moved:

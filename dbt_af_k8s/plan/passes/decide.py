@@ -15,6 +15,7 @@ from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.passes.choose_schedule import ScheduleBook, ScheduleChoice
 from dbt_af_k8s.plan.passes.decide_script import ScriptDecision, Scripts
 from dbt_af_k8s.plan.passes.decide_source import SourceDecision, decide_source
+from dbt_af_k8s.plan.passes.outside_selection import outside_selection
 from dbt_af_k8s.plan.scripts import ScriptPlan
 from dbt_af_k8s.route.kinds import runs_only_python
 from dbt_af_k8s.route.runners import RunnerChoice, Work, can_do, choose_runner
@@ -47,6 +48,8 @@ class Decisions:
     #: Models, seeds, snapshots and data tests, by unique_id.
     nodes: Mapping[str, NodeDecision]
     sources: Mapping[str, SourceDecision]
+    #: Nodes and tests outside the selection, each with the reason.
+    outside: Mapping[str, str]
     placements: Mapping[str, Placement]
     #: Models, seeds and snapshots that only a person starts.
     manual: frozenset[str]
@@ -71,8 +74,12 @@ def decide(inputs: PlanInputs) -> Decisions:
         node = inputs.manifest.nodes[key]
         nodes[key], found = _decide_node(inputs, scripts, node, _home(inputs, node, roots, schedules))
         issues.extend(found)
+    domain_of = {key: decision.domain.domain for key, decision in nodes.items()}
+    domain_of |= {key: decision.domain.domain for key, decision in sources.items()}
+    outside, found = outside_selection(inputs, graph, domain_of)
+    issues.extend(found)
     manual = frozenset(key for key, decision in nodes.items() if decision.schedule.schedule.is_manual)
-    placements = place_tests(inputs.manifest, graph, manual)
+    placements = place_tests(inputs.manifest, graph, manual, outside.keys())
     for key, placement in placements.items():
         node = inputs.manifest.nodes[key]
         home = _home_of_test(inputs, node, roots, schedules, placement, nodes, sources)
@@ -83,7 +90,7 @@ def decide(inputs: PlanInputs) -> Decisions:
         if nodes[key].left_out is None:
             nodes[key] = replace(nodes[key], left_out=_why_no_test(inputs, placement, nodes))
     all_issues = (*issues, *_settings_on_ephemerals(inputs))
-    return Decisions(graph, nodes, sources, placements, manual, _namesakes(nodes), all_issues, scripts)
+    return Decisions(graph, nodes, sources, outside, placements, manual, _namesakes(nodes), all_issues, scripts)
 
 
 def _namesakes(nodes: Mapping[str, NodeDecision]) -> frozenset[str]:

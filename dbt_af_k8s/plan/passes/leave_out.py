@@ -2,11 +2,7 @@
 
 from collections.abc import Mapping
 
-from dbt_af_k8s.errors import Issue
-from dbt_af_k8s.graph.select import Selector
-from dbt_af_k8s.manifest.values import Manifest
 from dbt_af_k8s.plan.inputs import PlanInputs
-from dbt_af_k8s.plan.passes.decide import Decisions
 from dbt_af_k8s.plan.values import LeftOut
 
 _BY_TYPE: Mapping[str, str] = {
@@ -21,37 +17,6 @@ _BY_TYPE: Mapping[str, str] = {
     "function": "functions are not supported yet",
     "exposure": "exposures are not run; nothing says who refreshes it",
 }
-
-
-def selector_of(manifest: Manifest, decisions: Decisions) -> Selector:
-    """What evaluates selections over the project."""
-    nodes = {key: decision.domain.domain for key, decision in decisions.nodes.items()}
-    sources = {key: decision.domain.domain for key, decision in decisions.sources.items()}
-    return Selector(manifest, nodes | sources)
-
-
-def outside_selection(inputs: PlanInputs, decisions: Decisions) -> tuple[Mapping[str, str], tuple[Issue, ...]]:
-    """Nodes and tests that the selection leaves out, each with the reason, and what is wrong with the selection.
-
-    As in dbt, a selector of selectors.yml with `default: true` counts where neither `select` nor `exclude` is given.
-    """
-    settings, selector = inputs.settings, selector_of(inputs.manifest, decisions)
-    candidates = (*decisions.graph.order, *decisions.placements)
-    if not settings.select and not settings.exclude:
-        if selector.default is None:
-            return {}, ()
-        picked = selector.select_by_name(selector.default, key="select")
-        reason = f"outside the default selector of selectors.yml, `{selector.default}`"
-        return {key: reason for key in candidates if key not in picked.chosen}, picked.issues
-    picked = selector.select(settings.select, key="select")
-    barred = selector.select(settings.exclude, key="exclude")
-    reasons: dict[str, str] = {}
-    for key in candidates:
-        if settings.select and key not in picked.chosen:
-            reasons[key] = "outside the selection (`select`)"
-        elif key in barred.chosen:
-            reasons[key] = "outside the selection (`exclude`)"
-    return reasons, (*picked.issues, *barred.issues)
 
 
 def left_out_entries(inputs: PlanInputs, planned: frozenset[str], reasons: Mapping[str, str]) -> tuple[LeftOut, ...]:

@@ -64,7 +64,7 @@ def _unknown_targets(inputs: PlanInputs) -> Iterable[Issue]:
 
 def _orphan_tests(decisions: Decisions) -> Iterable[Issue]:
     for key, placement in decisions.placements.items():
-        if placement.beside is None and not placement.sources:
+        if not placement.parents and not placement.sources:
             yield warning(
                 "orphan-test",
                 "The test depends on no model, seed, snapshot or source; it runs by itself and blocks nothing.",

@@ -96,9 +96,14 @@ def _about(tasks: Sequence[TaskPlan], parent: str) -> list[WaitsFor]:
 
 
 def _beside(test: str, beside: str, place: Place, places: Places) -> Iterator[str]:
-    """A test that is not a large one runs in the DAG of the node that it is placed with, after that node."""
+    """A test that is not a large one runs in the DAG of the node that it is placed with, after that node.
+
+    One that is selected without any of its nodes runs by itself.
+    """
     node = places.place.get(beside)
     if node is None:
+        if beside in places.outside_selection:
+            return
         yield f"{test} is planned, and {beside}, with which it is placed, is not"
     elif node.dag.dag_id != place.dag.dag_id:
         yield f"{test} is in DAG `{place.dag.dag_id}`, and {beside}, with which it is placed, in `{node.dag.dag_id}`"

@@ -52,6 +52,7 @@ class Places:
         self.dags: Mapping[str, DagPlan] = {dag.dag_id: dag for dag in plan.dags}
         self.index: Mapping[str, DagIndex] = {dag.dag_id: _index(dag) for dag in plan.dags}
         self.left_out = frozenset(entry.node for entry in plan.left_out)
+        self.outside_selection = frozenset(entry.node for entry in plan.left_out if entry.is_outside_selection)
         self.place: dict[str, Place] = {}
         for dag in plan.dags:
             if dag.kind in BUILDING:
