@@ -212,7 +212,11 @@ class SelectionProject:
         kind = self.rng.choice(["text", "key", "method", "method", "set", "set", "named"])
         if kind == "set" and depth:
             parts = [self._definition(known, depth - 1) for _ in range(self.rng.randint(1, 3))]
-            if self.rng.random() < 0.4:
+            # dbt takes one `exclude` of a set, and one beside a method counts as that.
+            excluding = [part for part in parts if isinstance(part, dict) and "exclude" in part]
+            for part in excluding[1:]:
+                del part["exclude"]
+            if not excluding and self.rng.random() < 0.4:
                 parts.append({"exclude": [self._definition(known, 0) for _ in range(self.rng.randint(1, 2))]})
             return {self.rng.choice(["union", "intersection"]): parts}
         if kind == "named" and known:

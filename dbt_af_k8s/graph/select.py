@@ -110,13 +110,14 @@ class Selector:
         names = [name for name in self._definitions if fnmatchcase(name, criterion.value)]
         if not names:
             raise _no_selector(criterion, tuple(self._definitions))
+        named = [selector["definition"] for selector in self._definitions.values()]
         found: set[str] = set()
         for name in names:
             if name in within:
                 circle = " -> ".join((*within[within.index(name) :], name))
                 fix = "Take one of these references out of selectors.yml, then run `dbt parse` again."
                 raise bad_selection(criterion.text, f"selectors refer to each other in a circle: {circle}", fix)
-            definition = read_definition(self._definitions[name]["definition"], name)
+            definition = read_definition(self._definitions[name]["definition"], name, named)
             found |= self._evaluate(definition, (*within, name))
         return found
 

@@ -35,12 +35,11 @@ def matching_paths(pattern: str, existing: Iterable[str]) -> frozenset[str]:
     if any("**" in part and part != "**" for part in parts):
         fix = "Write `**` alone between two slashes: `path:models/**/stg_*.sql`."
         raise bad_selection(f"path:{pattern}", "`**` stands for whole folders", fix)
-    if not any(_is_pattern(part) for part in parts):
-        whole = "/".join(parts)
-        return frozenset({whole} & set(existing))
-    # Both patterns of a trailing `**` name folders alone, as Python's glob does up to 3.12.
+    # A trailing `**` or `/` names folders alone, as it does for Python's glob (`**` up to 3.12).
     folders = {above for path in existing for above in with_folders_above(path)[1:]} | {"."}
-    candidates = folders if parts[-1] == "**" else existing
+    candidates = folders if parts[-1] == "**" or pattern.endswith("/") else frozenset(existing)
+    if not any(_is_pattern(part) for part in parts):
+        return frozenset({"/".join(parts)} & candidates)
     return frozenset(path for path in candidates if _matches(() if path == "." else tuple(path.split("/")), parts))
 
 

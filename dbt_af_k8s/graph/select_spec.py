@@ -5,7 +5,7 @@ compares it. The method `selector` is that of dbt 1.12; `domain` is ours.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -117,45 +117,49 @@ def read_term(term: str) -> Spec:
     return Combination(Operator.INTERSECTION, parts)
 
 
-def read_definition(definition: Any, name: str) -> Spec:
-    """The definition of a selector of selectors.yml, as dbt writes it into the manifest. Raises `BadSelectionError`."""
+def read_definition(definition: Any, name: str, named: Sequence[Any] = ()) -> Spec:
+    """The definition of a selector of selectors.yml, as dbt writes it into the manifest. Raises `BadSelectionError`.
+
+    `named` are the definitions of all selectors: dbt 1.11 writes them where they are referred to.
+    """
     if isinstance(definition, str):
         return _read_criterion(definition, definition)
     if not isinstance(definition, Mapping) or not definition:
         raise _bad_definition(name, f"a part is no text and no mapping: {quoted(str(definition))}")
     for operator in (Operator.UNION, Operator.INTERSECTION):
         if operator.value in definition:
-            return _read_set(definition[operator.value], operator, name)
-    return _read_mapping(definition, name)
+            return _read_set(definition[operator.value], operator, name, named)
+    return _read_mapping(definition, name, named)
 
 
-def _read_set(parts: Any, operator: Operator, name: str) -> Spec:
+def _read_set(parts: Any, operator: Operator, name: str, named: Sequence[Any]) -> Spec:
     included: list[Spec] = []
     excluded: Spec | None = None
     for part in _as_list(parts, operator, name):
-        if isinstance(part, Mapping) and "exclude" in part:
+        # As in dbt, what stands beside an `exclude` in a set does not count, unless it is another selector.
+        if isinstance(part, Mapping) and "exclude" in part and part not in named:
             if excluded is not None:
                 raise _bad_definition(name, f"`{operator.value}` has more than one `exclude`")
-            excluded = _read_exclude(part["exclude"], name)
+            excluded = _read_exclude(part["exclude"], name, named)
         else:
-            included.append(read_definition(part, name))
+            included.append(read_definition(part, name, named))
     combined = Combination(operator, tuple(included))
     return combined if excluded is None else Combination(Operator.DIFFERENCE, (combined, excluded))
 
 
-def _read_exclude(parts: Any, name: str) -> Spec | None:
-    excluded = tuple(read_definition(part, name) for part in _as_list(parts, "exclude", name))
+def _read_exclude(parts: Any, name: str, named: Sequence[Any]) -> Spec | None:
+    excluded = tuple(read_definition(part, name, named) for part in _as_list(parts, "exclude", name))
     return Combination(Operator.UNION, excluded) if excluded else None
 
 
-def _read_mapping(definition: Mapping[str, Any], name: str) -> Spec:
+def _read_mapping(definition: Mapping[str, Any], name: str, named: Sequence[Any]) -> Spec:
     if len(definition) == 1:
         ((method, value),) = definition.items()
         return _criterion({"method": method, "value": value}, f"{method}:{value}")
     if "method" not in definition or "value" not in definition:
         raise _bad_definition(name, "a part with several keys needs `method` and `value`")
     criterion = _criterion(definition, f"{definition['method']}:{definition['value']}")
-    excluded = _read_exclude(definition["exclude"], name) if "exclude" in definition else None
+    excluded = _read_exclude(definition["exclude"], name, named) if "exclude" in definition else None
     return criterion if excluded is None else Combination(Operator.DIFFERENCE, (criterion, excluded))
 
 

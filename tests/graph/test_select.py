@@ -21,6 +21,10 @@ SELECTORS: Mapping[str, Mapping[str, Any]] = {
     "two_excludes": {"definition": {"union": ["kpi", {"exclude": ["side"]}, {"exclude": ["kpi"]}]}},
     "no_value": {"definition": {"method": "tag", "parents": True}},
     "number": {"definition": {"method": "tag", "value": 3}},
+    "without_tests": {"definition": {"method": "fqn", "value": "orders", "exclude": ["resource_type:test"]}},
+    "by_reference": {
+        "definition": {"union": ["side", {"method": "fqn", "value": "orders", "exclude": ["resource_type:test"]}]}
+    },
     "odd": {"definition": {"method": "fqn", "value": "kpi", "indirect_selection": "bold"}},
 }
 MANIFEST = project(
@@ -81,6 +85,8 @@ def issues_of(*definition: str, key: str = "select") -> tuple[Issue, ...]:
         ),
         ("selector:nightly", ["stg_orders"]),
         ("selector:careful", ["orders", "t_orders"]),
+        ("selector:by_reference", ["orders", "side.v2", "t_both"]),
+        ("path:models/sales/staging/", ["stg_orders"]),
         ("selector:by_name+1", ["elsewhere", "orders", "orders_wide", "t_both", "t_orders"]),
     ],
 )
@@ -104,6 +110,7 @@ def test_the_default_selector_is_known() -> None:
         ("tags:x", "unknown-selection-method", "Did you mean `tag:`?"),
         ("nobody", "selection-matches-nothing", "'nobody' selects nothing"),
         ("off", "selection-matches-nothing", "'off' selects nothing"),
+        ("path:models/sales/staging/stg_orders.sql/", "selection-matches-nothing", "selects nothing"),
         ("tag:staging,kpi", "selection-matches-nothing", "dbt ls --select"),
         ("+", "bad-selection", "'+' is not a selection"),
         ("orders,", "bad-selection", "'orders,' is not a selection"),
