@@ -52,7 +52,7 @@ test: check $(MANIFEST) $(PURE_READY) ## Check, and all tests but the longest
 # Outside CI, properties look for new faults: other examples each time. In CI a red test means a fault of this change.
 PROPERTIES ?= $(if $(CI),many,search)
 
-test-all: $(READY) $(MANIFEST) ## What `make test` leaves out: load, long tests, ten times the examples of properties
+test-all: $(READY) $(MANIFEST) ## What `make test` leaves out: load, long tests, more examples of properties
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "(long or load) and not scheduler"
 	DBT_AF_K8S_TEST_PROPERTIES=$(PROPERTIES) $(BIN)/python -m pytest -n 2 -m "hypothesis and not long and not load and not scheduler"
 	$(BIN)/python -m pytest -m "scheduler and long" || [ $$? = 5 ]

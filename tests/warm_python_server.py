@@ -80,9 +80,7 @@ def serve(address: str) -> dict[str, Any]:
                 order, streams = received(connection)
                 pid = os.fork()
                 if pid == 0:
-                    for other in [*selector.get_map().values()]:
-                        if other.fileobj != 0:
-                            os.close(other.fd)
+                    forget(selector)
                     connection.close()
                     take(streams)
                     return order
@@ -118,6 +116,20 @@ def serve(address: str) -> dict[str, Any]:
                 with contextlib.suppress(OSError):
                     connection.sendall(code.to_bytes(4, "big", signed=True))
                 connection.close()
+
+
+def forget(selector: selectors.BaseSelector) -> None:
+    """Close in a fork what its parent serves.
+
+    A socket is closed as the object that it is: one whose number was closed behind its back closes that number again
+    when it is collected, and by then it is another file's.
+    """
+    for other in [*selector.get_map().values()]:
+        if isinstance(other.fileobj, socket.socket):
+            other.fileobj.close()
+        elif other.fd != 0:
+            os.close(other.fd)
+    selector.close()
 
 
 def received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
