@@ -43,9 +43,11 @@ def emit_dag(plan: DagPlan, project: DbtProject, request: PlanRequest | None = N
             if task.group is not None and task.group not in groups:
                 groups[task.group] = TaskGroup(task.group, prefix_group_id=False, dag=dag)
         settings = {task.task_id: _airflow_settings(task, dag, groups, hooks) for task in plan.tasks}
-        for task_id in sorted(tasks_after_waits(plan)):
-            settings[task_id]["pre_execute"] = pass_on_not_built(plan, task_id)
         tasks = {task.task_id: make_operator(task, plan, project, asked, settings[task.task_id]) for task in plan.tasks}
+        for task_id in sorted(tasks_after_waits(plan)):
+            # As its own method: of a function among the arguments Airflow stores the source, for each task anew, which
+            # takes longer than all the rest and makes a new version of every DAG when this library's code changes.
+            setattr(tasks[task_id], "pre_execute", pass_on_not_built(plan, task_id))  # noqa: B010  a method, for mypy
         for task in plan.tasks:
             _connect(tasks, task)
         # Last, since every task copies the params that its DAG has by then, and Airflow stores each copy. At run

@@ -155,7 +155,7 @@ def test_everything_that_is_wrong_with_a_form_is_told_at_once(parsed: Path) -> N
         "- vars: start_dttm is the chunk's own and cannot be set.\n"
         "- models: `ordrs` selects nothing in domain `sales`; did you mean `orders`?\n"
         "- models: `source:raw.fresh` selects nothing in domain `sales`.\n"
-        "- models: `tga:` in `tga:x` is no method. Did you mean `tag:`?"
+        "- models: 'tga' in 'tga:x' is no method of selection. Did you mean `tag:`?"
     )
 
 

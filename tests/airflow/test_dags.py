@@ -163,10 +163,12 @@ def test_every_argument_of_a_wrong_type_is_told(tmp_path):
     assert "exclude" not in last
 
 
-def test_a_selection_of_nothing_is_told_in_the_log(shop, tmp_path):
+def test_a_selection_of_nothing_stops_the_dag_file(shop, tmp_path):
     done = load(write(tmp_path / "dags", f"{str(shop)!r}, select='nothing'"))
-    assert done.stdout.partition("ANSWER")[2].strip() == "[]"
-    assert "gives no DAG" in done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "ANSWER" not in done.stdout
+    last = done.stderr[done.stderr.rindex("Error") :]
+    assert "nothing" in last
 
 
 def test_a_cheap_import_and_the_public_names():
