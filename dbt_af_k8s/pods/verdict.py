@@ -18,8 +18,10 @@ from dbt_af_k8s.pods.values import KubernetesTarget
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
 #: Answers of the API that may be another one next time: too many requests, and a server in trouble.
 _PASSING = (408, 409, 429)
-#: When a pod was deleted, by whether its script had begun.
-_WHEN = {None: "", False: " before the script began", True: " while the script ran"}
+#: When a pod was deleted, by whether its script had begun; and when one was that is gone, by how it was seen last: it
+#: may have begun between the last look and its end.
+_WHEN = {False: " before the script began", True: " while the script ran"}
+_WHEN_GONE = {None: "", False: " before the script was seen to run", True: " while the script ran"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def judge_pod(target: KubernetesTarget, pod: Mapping[str, Any] | None, attempt: 
     `otherwise` is what is known where the pod itself tells nothing.
     """
     if pod is None:
-        return Verdict(f"the pod is gone: it was deleted{_WHEN[attempt.has_begun]}", is_retried=True)
+        return Verdict(f"the pod is gone: it was deleted{_WHEN_GONE[attempt.has_begun]}", is_retried=True)
     has_begun = any("running" in state or "terminated" in state for name, state in _states(pod) if name == BASE)
     trouble = pod_trouble(pod if _end_of(pod, BASE) is None else _without_helpers(pod))
     is_deleted = bool(pod["metadata"].get("deletionTimestamp"))
