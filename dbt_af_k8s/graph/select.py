@@ -79,6 +79,8 @@ class Selector:
             chosen |= found
             if not found:
                 issues.append(_matches_nothing(term, key))
+            elif all(self._is_of_other_project(picked) for picked in found):
+                issues.append(_only_of_other_projects(term, key))
         return Selection(frozenset(chosen), tuple(issues))
 
     def select_by_name(self, name: str, *, key: str) -> Selection:
@@ -144,6 +146,9 @@ class Selector:
             enough = selected | _walk(selected, self._parents, None) | sources
         return {test for test in near if self._dependencies[test] <= enough}
 
+    def _is_of_other_project(self, unique_id: str) -> bool:
+        return unique_id in self._nodes and self._nodes[unique_id].is_of_other_project
+
     def _is_test(self, unique_id: str) -> bool:
         return type_of(self._project.entries[unique_id]) in ("test", "unit_test")
 
@@ -168,9 +173,18 @@ def _walk(start: Iterable[str], neighbours: Mapping[str, set[str]], steps: int |
 def _matches_nothing(term: str, key: str) -> Issue:
     message = f"{quoted(term)} selects nothing in the project."
     fix = "Check the spelling: `dbt ls --select` with the same text lists what it selects."
-    if key == "exclude":
-        return warning("selection-matches-nothing", message, fix, key=key)
-    return error("selection-matches-nothing", message, fix, key=key)
+    return _nothing(message, fix, key)
+
+
+def _only_of_other_projects(term: str, key: str) -> Issue:
+    message = f"{quoted(term)} selects only models of other dbt projects, which get no task here."
+    fix = "Remove it, or name nodes of this project: `package:this` selects them all."
+    return _nothing(message, fix, key)
+
+
+def _nothing(message: str, fix: str, key: str) -> Issue:
+    severity = warning if key == "exclude" else error
+    return severity("selection-matches-nothing", message, fix, key=key)
 
 
 def _no_selector(criterion: Criterion, known: Sequence[str]) -> BadSelectionError:

@@ -162,3 +162,13 @@ def test_a_folder_of_a_package_is_found_where_the_project_has_it_too() -> None:
     assert "helper" not in chosen(
         "path:models", "orders", manifest=project(model("orders"), seed("helper", package="lib"))
     )
+
+
+@pytest.mark.parametrize("term", ["package:platform", "elsewhere", "fqn:elsewhere", "elsewhere+"])
+def test_a_term_that_selects_only_models_of_another_project_is_told(term: str) -> None:
+    (issue,) = issues_of(term)
+    assert (issue.code, issue.is_error) == ("selection-matches-nothing", True)
+    assert "only models of other dbt projects" in issue.message
+    assert [issue.is_error for issue in issues_of(term, key="exclude")] == [False]
+    assert not issues_of("+" + term.removesuffix("+"))
+    assert not issues_of("orders+")

@@ -26,6 +26,7 @@ from dbt_af_k8s.dbt.slices.manifest_json import (
     Document,
     Entry,
     Known,
+    is_of_other_project,
     read_document,
     read_entry,
     read_known,
@@ -91,6 +92,8 @@ class _Maker:
                     self._entries[unique_id] = read_known(raw)
                 except msgspec.ValidationError as reason:
                     self._odd[unique_id] = f"it is not as dbt {', '.join(KNOWN_DBT)} writes it: {reason}"
+        #: Models of other dbt projects, which no task of this one runs.
+        self._foreign = frozenset(key for key, raw in self._document.nodes.items() if self._is_foreign(key, raw))
         self._numbers = {unique_id: number for number, unique_id in enumerate(sorted(self._entries), 1)}
         self._marks: dict[FileMark, int] = {}
         self._operations = sorted(key for key, entry in self._entries.items() if entry.resource_type == "operation")
@@ -110,6 +113,10 @@ class _Maker:
             manifest_sha256=hashlib.sha256(data).hexdigest(),
             files=self._gathering.shared_marks(),
         )
+
+    def _is_foreign(self, unique_id: str, raw: msgspec.Raw) -> bool:
+        entry = self._entries.get(unique_id)
+        return (entry is None or not entry.original_file_path) and is_of_other_project(raw)
 
     def _read(self, unique_id: str) -> Entry:
         return read_entry(next(group[unique_id] for group in self._groups if unique_id in group))
@@ -202,11 +209,11 @@ class _Maker:
     def _rows(self, findings: Mapping[str, Finding]) -> Iterator[Row]:
         looking = self._gathering.looks_around()
         for unique_id, reason in sorted(self._odd.items()):
-            if unique_id.partition(".")[0] in _RUN_KINDS:
+            if unique_id.partition(".")[0] in _RUN_KINDS and unique_id not in self._foreign:
                 yield unique_id, None, None, None, reason
         for unique_id in sorted(self._entries):
             entry = self._entries[unique_id]
-            if entry.resource_type not in _RUN_KINDS or entry.is_ephemeral:
+            if entry.resource_type not in _RUN_KINDS or entry.is_ephemeral or unique_id in self._foreign:
                 continue
             try:
                 parts = cut.parts_of([unique_id], self._entries.get)

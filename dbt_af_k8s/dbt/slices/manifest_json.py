@@ -101,6 +101,14 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return self.resource_type == "model" and self.config.materialized == "ephemeral"
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Where a node is written; nowhere here, if another dbt project builds it."""
+
+    resource_type: str
+    path: str | None = None
+    original_file_path: str | None = None
+
+
 class TestMetadata(msgspec.Struct, frozen=True):
     """Of a generic test, what it is called with."""
 
@@ -163,6 +171,15 @@ def read_document(data: bytes) -> Document:
 def read_known(raw: msgspec.Raw) -> Known:
     """One node, source or function. Raises `ValueError` where a field is not what dbt writes."""
     return msgspec.json.decode(raw, type=Known)
+
+
+def is_of_other_project(raw: msgspec.Raw) -> bool:
+    """Whether another dbt project builds a node: it has no file here, which is dbt's own sign (`is_external_node`)."""
+    try:
+        place = msgspec.json.decode(raw, type=Place)
+    except msgspec.ValidationError:
+        return False
+    return place.resource_type in ("model", "seed", "snapshot") and not place.path and not place.original_file_path
 
 
 def read_entry(raw: msgspec.Raw) -> Entry:

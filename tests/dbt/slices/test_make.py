@@ -221,6 +221,19 @@ def test_a_parent_that_is_nothing_known(unsafe, tmp_path: Path) -> None:
     assert ("it reads semantic_model.shop.x, and of that it is no node, source or function", 1) in summary.reasons
 
 
+@pytest.mark.parametrize("nowhere", ["", None])
+def test_a_model_of_another_project_is_not_counted(unsafe, tmp_path: Path, nowhere: str | None) -> None:
+    data = (unsafe.root / "target" / "manifest.json").read_bytes()
+    before = make_slices(data, unsafe.root, tmp_path)
+    manifest = json.loads(data)
+    foreign = manifest["nodes"]["model.shop.safe"] | {"unique_id": "model.platform.accounts", "raw_code": ""}
+    foreign |= {"package_name": "platform", "name": "accounts", "fqn": ["platform", "accounts"]}
+    foreign |= {"path": nowhere, "original_file_path": nowhere, "patch_path": None}
+    manifest["nodes"]["model.platform.accounts"] = foreign
+    after = make_slices(json.dumps(manifest).encode(), unsafe.root, tmp_path)
+    assert (after.sliced, after.reasons) == (before.sliced, before.reasons)
+
+
 def test_hooks_are_judged_one_by_one(unsafe, tmp_path: Path) -> None:
     """One that walks `graph` is given all of it; one whose parents may change stops all."""
     for code, refused in (("{{ through() }}", False), ("{{ chosen() }}", True)):
