@@ -183,8 +183,9 @@ def _only_of_other_projects(term: str, key: str) -> Issue:
 
 
 def _nothing(message: str, fix: str, key: str) -> Issue:
-    severity = warning if key == "exclude" else error
-    return severity("selection-matches-nothing", message, fix, key=key)
+    if key == "exclude":
+        return warning("selection-matches-nothing", message, fix, key=key)
+    return error("selection-matches-nothing", message, fix, key=key)
 
 
 def _no_selector(criterion: Criterion, known: Sequence[str]) -> BadSelectionError:

@@ -147,7 +147,7 @@ def test_a_pod_that_others_delete_is_never_green_however_it_ends(
     deleter = threading.Thread(target=delete)
     deleter.start()
     # It may be gone before the operator has seen it run.
-    with pytest.raises(ScriptRetryError, match="deleted (while the script ran|before the script was seen to run)"):
+    with pytest.raises(ScriptRetryError, match=r"deleted (while the script ran|before the script was seen to run)"):
         make(POLITE).execute(Tries(name).context())
     deleter.join()
 

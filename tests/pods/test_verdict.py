@@ -118,7 +118,11 @@ def test_the_memory_ladder_has_an_end(target: MakeTarget, rung: int, told: str, 
 
 @pytest.mark.parametrize(
     ("has_begun", "words"),
-    [(None, "it was deleted"), (False, "it was deleted before the script was seen to run"), (True, "while the script ran")],
+    [
+        (None, "it was deleted"),
+        (False, "it was deleted before the script was seen to run"),
+        (True, "while the script ran"),
+    ],
 )
 def test_when_a_pod_that_is_gone_was_deleted(target: MakeTarget, has_begun: bool | None, words: str) -> None:
     assert judge_pod(target(), None, Attempt(6, has_begun=has_begun), otherwise="").reason.endswith(words)
