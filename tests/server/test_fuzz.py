@@ -1,14 +1,16 @@
 """Requests of all kinds, made from the server's own OpenAPI description: every answer is one that it describes."""
 
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import schemathesis
 from desk import TOKENS, tokens
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
+from jsonschema import Draft202012Validator
 from properties import examples
-from schemathesis.checks import positive_data_acceptance
+from schemathesis.checks import negative_data_rejection, positive_data_acceptance
 from schemathesis.generation import GenerationMode
 from server_process import ServerProcess, serving
 
@@ -61,8 +63,21 @@ def ask(operation: schemathesis.APIOperation, mode: GenerationMode) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
     def one(case: schemathesis.Case) -> None:
         # Left out: that what fits the description is taken. Whether dbt may do it, only the server can say.
-        case.call_and_validate(
-            headers={"Authorization": f"Bearer {TOKENS['admin']}"}, excluded_checks=[positive_data_acceptance]
-        )
+        answer = case.call(headers={"Authorization": f"Bearer {TOKENS['admin']}"})
+        excluded = [positive_data_acceptance]
+        if case.operation.method == "get" and is_right(case.operation, urlsplit(answer.request.url).query):
+            # What was made to be wrong is not, by the time that it is text in an address: a list of one name is a name.
+            excluded.append(negative_data_rejection)
+        case.validate_response(answer, excluded_checks=excluded)
 
     one()
+
+
+def is_right(operation: schemathesis.APIOperation, query: str) -> bool:
+    """Whether each value in an address is what the description asks for, or its number."""
+    schemas = {found.name: found.definition["schema"] for found in operation.query}
+    for name, written in parse_qsl(query, keep_blank_values=True):
+        ways = (written, int(written)) if written.isdecimal() else (written,)
+        if name in schemas and not any(Draft202012Validator(schemas[name]).is_valid(way) for way in ways):
+            return False
+    return True
