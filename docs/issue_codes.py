@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Calls that make a problem, and its severity. The code is the first argument.
+#: Calls that make a problem, and its severity. The code is the first argument. A call with the keywords `code` and
+#: `is_error` makes one, too.
 _MAKERS = {"error": "error", "warning": "warning", "ScheduleError": "error"}
 _CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -35,18 +36,27 @@ class _Finder(ast.NodeVisitor):
         self._file = file
         self._found = found
         self._constants = _constants(tree.body)
+        self._returned = _returned(tree.body)
         self._assigned: dict[str, list[ast.expr]] = {}
+        #: Whether the function at hand is a maker itself: the codes stand where it is called.
+        self._handed_on = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        outer, self._assigned = self._assigned, _assigned(node)
+        outer = self._assigned, self._handed_on
+        self._assigned = _assigned(node)
+        self._handed_on = {"code", "is_error"} <= {each.arg for each in node.args.kwonlyargs}
         self.generic_visit(node)
-        self._assigned = outer
+        self._assigned, self._handed_on = outer
 
     def visit_Call(self, node: ast.Call) -> None:
-        severities = self._severities(node.func)
+        severities, code = self._severities(node.func), node.args[0] if node.args else None
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if {"code", "is_error"} <= set(keywords):
+            severities, code = _by_flag(keywords["is_error"]), keywords["code"]
         # An attribute (`fault.code`) passes on a code that was named where the fault was made.
-        if severities and node.args and not isinstance(node.args[0], ast.Attribute):
-            codes = [text for text in self._texts(node.args[0]) if _CODE.fullmatch(text)]
+        is_named_elsewhere = isinstance(code, ast.Attribute) or (self._handed_on and isinstance(code, ast.Name))
+        if severities and code is not None and not is_named_elsewhere:
+            codes = [text for text in self._texts(code) if _CODE.fullmatch(text)]
             for code in codes:
                 self._found.severities.setdefault(code, set()).update(severities)
             if not codes:
@@ -57,7 +67,8 @@ class _Finder(ast.NodeVisitor):
         """What a call makes; empty where it makes no problem. A function may call its maker by a name of its own."""
         if not isinstance(called, ast.Name):
             return set()
-        names = {called.id} | {given.id for given in self._assigned.get(called.id, []) if isinstance(given, ast.Name)}
+        given = [name for value in self._assigned.get(called.id, []) for name in _either(value)]
+        names = {called.id} | {value.id for value in given if isinstance(value, ast.Name)}
         return {_MAKERS[name] for name in names if name in _MAKERS}
 
     def _texts(self, value: ast.expr) -> list[str]:
@@ -69,12 +80,42 @@ class _Finder(ast.NodeVisitor):
                 return [*self._texts(yes), *self._texts(no)]
             case ast.Subscript(value=ast.Name(id=name)):
                 return self._constants.get(name, [])
+            case ast.Call(func=ast.Name(id=name)):
+                return self._returned.get(name, [])
             case ast.Name(id=name) if name in self._assigned:
                 return [text for given in self._assigned[name] for text in self._texts(given)]
             case ast.Name(id=name):
                 return self._constants.get(name, [])
             case _:
                 return []
+
+
+def _by_flag(is_error: ast.expr) -> set[str]:
+    """The severities that the keyword `is_error` leaves open."""
+    match is_error:
+        case ast.Constant(value=bool(value)):
+            return {"error" if value else "warning"}
+    return {"error", "warning"}
+
+
+def _either(value: ast.expr) -> list[ast.expr]:
+    """What an expression can be: both sides of an `if`."""
+    return [*_either(value.body), *_either(value.orelse)] if isinstance(value, ast.IfExp) else [value]
+
+
+def _returned(body: Sequence[ast.stmt]) -> dict[str, list[str]]:
+    """The texts that the functions of a module return, by the function's name."""
+    return {
+        function.name: [
+            node.value.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Return)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ]
+        for function in body
+        if isinstance(function, ast.FunctionDef)
+    }
 
 
 def _assigned(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:

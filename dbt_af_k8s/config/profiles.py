@@ -76,6 +76,7 @@ def parse_profile(
     types: dict[str, str] = {}
     broken: list[str] = []
     python_targets: dict[str, Mapping[str, Any]] = {}
+    unset: dict[str, tuple[str, ...]] = {}
     for key, output in outputs.items():
         found_type = _type_of(str(key), output, reading, is_selected=key == selected)
         if found_type is None:
@@ -85,8 +86,9 @@ def parse_profile(
         if found_type in PYTHON_TARGET_TYPES:
             python_targets[str(key)] = _rendered_whole(str(key), output, reading, is_selected=key == selected)
         else:
-            _look_at_warehouse(str(key), output, reading, is_selected=key == selected)
-    profile = Profile(name, default, types, python_targets, file, broken_targets=tuple(broken))
+            names = _look_at_warehouse(str(key), output, reading, is_selected=key == selected)
+            unset.update({str(key): names} if names else {})
+    profile = Profile(name, default, types, python_targets, file, broken_targets=tuple(broken), unset_variables=unset)
     return profile, tuple(reading.issues)
 
 
@@ -152,8 +154,12 @@ def _type_of(key: str, output: Any, reading: _Reading, *, is_selected: bool) -> 
     return None
 
 
-def _look_at_warehouse(key: str, output: Mapping[Any, Any], reading: _Reading, *, is_selected: bool) -> None:
-    """Nothing of it is rendered; but what a task would fail with later is told now, by name, never by value."""
+def _look_at_warehouse(key: str, output: Mapping[Any, Any], reading: _Reading, *, is_selected: bool) -> tuple[str, ...]:
+    """Nothing of it is rendered; but what a task would fail with later is told now, by name, never by value.
+
+    Returns the variables that it needs and that are not set; the plan tells of those of the targets it uses.
+    """
+    names: dict[str, None] = {}
     for path, text in _texts(output):
         at = ("outputs", key, *path)
         try:
@@ -164,10 +170,8 @@ def _look_at_warehouse(key: str, output: Mapping[Any, Any], reading: _Reading, *
             message = f"In the target {quoted(key)} a text cannot be read: {failed}."
             reading.tell(is_error=is_selected, code=_code(failed), message=message, fix=_fix(failed), path=at)
             continue
-        for name in unset:
-            message = f"The target {quoted(key)} needs the environment variable {quoted(name)}, which is not set here."
-            fix = "Set it where dbt runs; to plan without it is fine."
-            reading.tell(is_error=False, code="unset-env-var", message=message, fix=fix, path=at)
+        names.update(dict.fromkeys(unset))
+    return tuple(names)
 
 
 def _rendered_whole(key: str, output: Mapping[Any, Any], reading: _Reading, *, is_selected: bool) -> Mapping[str, Any]:

@@ -277,3 +277,5 @@ class Profile:
     found: bool = True
     #: Targets that are there, and whose `type` cannot be read; what is wrong with them is told.
     broken_targets: tuple[str, ...] = ()
+    #: Warehouse target -> the environment variables that it needs and that are not set where the plan is made.
+    unset_variables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from dbt_af_k8s.plan.passes.leave_out import left_out_entries
 from dbt_af_k8s.plan.passes.maintenance import decide_upkeep, lay_out_maintenance
 from dbt_af_k8s.plan.passes.make_dags import make_dags
 from dbt_af_k8s.plan.passes.node_reach import reach_issues
-from dbt_af_k8s.plan.passes.project_checks import project_issues
+from dbt_af_k8s.plan.passes.project_checks import project_issues, unset_variables
 from dbt_af_k8s.plan.passes.refresh import decide_refreshes
 from dbt_af_k8s.plan.passes.run_model import run_model_dag
 from dbt_af_k8s.plan.passes.runner_checks import runner_faults, without_selection_dag
@@ -95,6 +95,7 @@ def build(inputs: PlanInputs) -> Build:
     issues += [*found, *pods.warnings()]
     dags = tuple(with_clusters(dag) for dag in (*dags, *pods.filled(by_hand)))
     dags = tuple(with_callbacks(inputs, dag) for dag in sorted(dags, key=lambda dag: dag.dag_id))
+    issues += unset_variables(inputs, dags)
     planned = frozenset(node for dag in dags for task in dag.tasks for node in task.nodes)
     reasons = {key: _broken_reason(decision.domain.domain) for key, decision in decisions.nodes.items()} | left_out
     reasons |= {key: _broken_reason(dag.domain) for key, dag in refreshes.placed.items()} | dict(refreshes.left_out)

@@ -61,14 +61,14 @@ def test_the_option_stands_before_a_target_that_cannot_be_read() -> None:
     assert [issue.is_error for issue in issues] == [False]
 
 
-def test_unset_variables_of_a_warehouse_are_warnings_with_their_place() -> None:
-    output = {"type": "postgres", "password": "{{ env_var('P') }}", "deep": [{"a": "{{ env_var('Q') }}"}]}
-    profile, issues = read({"target": "dev", "outputs": {"dev": output}})
-    assert profile.target_types == {"dev": "postgres"}
-    assert [(issue.code, issue.key, issue.is_error) for issue in issues] == [
-        ("unset-env-var", "shop.outputs.dev.password", False),
-        ("unset-env-var", "shop.outputs.dev.deep[0].a", False),
-    ]
+def test_unset_variables_of_a_warehouse_are_kept_by_target() -> None:
+    """The plan knows which targets are used, and tells of these."""
+    again = "{{ env_var('P') }}-{{ env_var('Q', 'x') }}"
+    output = {"type": "postgres", "password": "{{ env_var('P') }}", "deep": [{"a": "{{ env_var('Q') }}"}], "b": again}
+    profile, issues = read({"target": "dev", "outputs": {"dev": output, "other": {"type": "duckdb"}}})
+    assert profile.target_types == {"dev": "postgres", "other": "duckdb"}
+    assert profile.unset_variables == {"dev": ("P", "Q")}
+    assert issues == ()
 
 
 @pytest.mark.parametrize(("target", "is_error"), [("dev", True), ("prod", False)])

@@ -43,7 +43,20 @@ def test_codes_are_found_wherever_they_stand(tmp_path: Path) -> None:
         "    make, code = (warning, 'in-pair')\n"
         "    if flag:\n"
         "        make = error\n"
-        "    return make(code, 'm', 'f')\n",
+        "    return make(code, 'm', 'f')\n"
+        "def three(flag):\n"
+        "    make = error if flag else warning\n"
+        "    return make('either', 'm', 'f')\n"
+        "def tell(*, is_error, code):\n"
+        "    make = error if is_error else warning\n"
+        "    return make(code, 'm', 'f')\n"
+        "def _code(failed):\n"
+        "    if failed:\n"
+        "        return 'returned'\n"
+        "    return 'returned-else'\n"
+        "def four(reading, flag, failed):\n"
+        "    reading.tell(is_error=False, code='by-keyword')\n"
+        "    reading.tell(is_error=flag, code=_code(failed))\n",
         encoding="utf-8",
     )
     found = find_codes(tmp_path)
@@ -53,5 +66,9 @@ def test_codes_are_found_wherever_they_stand(tmp_path: Path) -> None:
         "plain": {"warning"},
         "from-mapping": {"error"},
         "in-pair": {"error", "warning"},
+        "either": {"error", "warning"},
+        "by-keyword": {"warning"},
+        "returned": {"error", "warning"},
+        "returned-else": {"error", "warning"},
     }
     assert found.unread == ["module.py:7"]

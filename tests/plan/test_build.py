@@ -334,6 +334,28 @@ def test_wait_policies_without_effect_are_warned_of() -> None:
     assert not plan.dag("sales__daily").is_broken
 
 
+def test_variables_that_are_not_set_are_told_once_for_each_target_in_use() -> None:
+    unset = {"dev": ("DB_HOST", "DB_USER"), "other": ("OTHER",), "idle": ("IDLE",)}
+    types = {"dev": "postgres", "other": "postgres", "idle": "postgres"}
+    plan = plan_of(
+        model("a"),
+        model("b", meta={"dbt_target": "other"}),
+        profile=Profile("shop", "dev", types, unset_variables=unset),
+    )
+    assert [(issue.code, issue.key, issue.message) for issue in plan.issues] == [
+        (
+            "unset-env-var",
+            "shop.outputs.dev",
+            "The target `dev` needs the environment variables `DB_HOST`, `DB_USER`, which are not set here.",
+        ),
+        (
+            "unset-env-var",
+            "shop.outputs.other",
+            "The target `other` needs the environment variable `OTHER`, which is not set here.",
+        ),
+    ]
+
+
 def test_pools_queues_retries_and_priorities() -> None:
     plan = plan_of(
         model("a", meta={"pool": "own", "priority_weight": 7, "retries": 5, "owner": "ann"}),

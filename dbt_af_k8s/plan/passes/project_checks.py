@@ -11,6 +11,7 @@ from dbt_af_k8s.plan.passes.decide import Decisions, NodeDecision
 from dbt_af_k8s.plan.passes.fused_words import strange_fused_words
 from dbt_af_k8s.plan.passes.layout import Layout
 from dbt_af_k8s.plan.passes.runner_rows import idle_runner_rows
+from dbt_af_k8s.plan.values import DagPlan
 
 #: Types of targets that `kubernetes` of a node changes.
 _READERS = ("kubernetes", "kubernetes_job")
@@ -60,6 +61,23 @@ def _unknown_targets(inputs: PlanInputs) -> Iterable[Issue]:
             file = None if key == "--target" else inputs.settings_file
             message = f"Target `{target}` is not in profile `{inputs.profile.name}`."
             yield error("unknown-target", message, f"{guess}It has: {known}.", file=file, key=key)
+
+
+def unset_variables(inputs: PlanInputs, dags: Iterable[DagPlan]) -> Iterable[Issue]:
+    """One warning for each target of the plan whose dbt needs environment variables that are not set here."""
+    profile = inputs.profile
+    used = {task.target for dag in dags for task in dag.tasks}
+    for target, names in profile.unset_variables.items():
+        if target in used:
+            told = ", ".join(f"`{name}`" for name in names)
+            variables, are = ("variables", "are") if names[1:] else ("variable", "is")
+            yield warning(
+                "unset-env-var",
+                f"The target `{target}` needs the environment {variables} {told}, which {are} not set here.",
+                "Set them where dbt runs; to plan without them is fine.",
+                file=profile.file,
+                key=f"{profile.name}.outputs.{target}",
+            )
 
 
 def _orphan_tests(decisions: Decisions) -> Iterable[Issue]:
