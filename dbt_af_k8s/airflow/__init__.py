@@ -71,6 +71,7 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
     module = _MODULES.get(name)
     if module is not None:
+        import_module("dbt_af_k8s.config.airflow_version").check_airflow()
         return getattr(import_module(f"dbt_af_k8s.airflow.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

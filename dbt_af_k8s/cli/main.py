@@ -72,9 +72,17 @@ class _Program(TyperGroup):
             raise typer.Exit(STOPPED) from reason
         except Exception as reason:
             if type(reason).__module__.startswith(("typer", "click")):
-                raise
+                raise _without_prefix(reason) from None
             _tell_fault(reason)
             raise typer.Exit(FAULT) from reason
+
+
+def _without_prefix(reason: Exception) -> Exception:
+    """The same mistake of a command line, without the words that pydantic puts before what a check says."""
+    message = getattr(reason, "message", None)
+    if isinstance(message, str):
+        reason.message = message.removeprefix("Value error, ")  # type: ignore[attr-defined]
+    return reason
 
 
 def _tell(message: str) -> None:
@@ -124,7 +132,6 @@ GROUP_HELP = {
 app = typer.Typer(
     cls=_Program,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dbt_af_k8s.config.airflow_version import check_airflow, installed_airflow
 from dbt_af_k8s.dbt.process import GRACE_SECONDS, ChildProcess
 from dbt_af_k8s.errors import UsageError
 
@@ -130,14 +130,13 @@ def _event(line: str) -> dict[str, Any] | None:
 def airflow_version() -> str:
     """The version of the Airflow that is installed beside this program.
 
-    Raises `UsageError` where there is none.
+    Raises `UsageError` where there is none, or one that is too old.
     """
-    for package in ("apache-airflow-core", "apache-airflow"):
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            continue
-    raise UsageError("`run` needs Airflow beside dbt-af-k8s: install it with `pip install 'dbt-af-k8s[airflow]'`.")
+    check_airflow()
+    found = installed_airflow()
+    if found is None:
+        raise UsageError("`run` needs Airflow beside dbt-af-k8s: install it with `pip install 'dbt-af-k8s[airflow]'`.")
+    return found
 
 
 def private_home(project_dir: Path, target_path: str) -> PrivateHome:

@@ -45,6 +45,20 @@ def test_unknown_command_names_the_closest() -> None:
     assert "check" in result.stderr
 
 
+def test_an_option_that_is_none_is_told_in_our_words() -> None:
+    result = run("plan", "--format", "yaml")
+    assert result.exit_code == 2
+    assert "'yaml' is not one of 'table'" in result.stderr
+    assert "Value error" not in result.stderr
+
+
+def test_shells_complete_its_commands() -> None:
+    asked = {"_DBT_AF_K8S_COMPLETE": "complete_bash", "COMP_WORDS": "dbt-af-k8s exp", "COMP_CWORD": "1"}
+    program = Path(sys.executable).with_name("dbt-af-k8s")
+    done = subprocess.run([program], env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["explain"], done.stderr
+
+
 def test_environment_names_the_project(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBT_PROJECT_DIR", str(shop.root))
     assert run("check").exit_code == 0

@@ -187,11 +187,11 @@ def test_every_entry_is_planned_or_left_out_with_the_reason() -> None:
     plan = build_plan(inputs_of(manifest))
     verify(plan, manifest)
     assert left_out(plan) == {
-        "analysis.shop.ana": "analyses are compiled, never run",
-        "metric.shop.m": "metrics are not built",
+        "analysis.shop.ana": "analysis: dbt compiles it and never runs it",
+        "metric.shop.m": "metric: there is nothing to build",
         "model.shop.e": "ephemeral: dbt inlines it into the models that ref it",
-        "operation.shop.hook": "project hooks run with every dbt command",
-        "unit_test.shop.u": "unit tests are not scheduled; run them in CI",
+        "operation.shop.hook": "project hook: it runs with every dbt command",
+        "unit_test.shop.u": "unit test: it tests code, not data; run it in CI",
     }
     assert [dag.dag_id for dag in plan.dags if dag.kind is not DagKind.BACKFILL] == [
         "raw__daily",

@@ -114,7 +114,7 @@ def test_a_backfill_refreshes_nothing():
 def test_an_exposure_that_names_no_provider_is_left_out():
     plan = plan_with(model("orders"), exposures=(exposure("orders"),))
     assert [(left.node, left.because) for left in plan.left_out] == [
-        (DASHBOARD, "exposures are not run; nothing says who refreshes it")
+        (DASHBOARD, "exposure: there is nothing to run, and nothing says who refreshes it")
     ]
 
 

@@ -6,16 +6,16 @@ from dbt_af_k8s.plan.inputs import PlanInputs
 from dbt_af_k8s.plan.values import LeftOut
 
 _BY_TYPE: Mapping[str, str] = {
-    "analysis": "analyses are compiled, never run",
-    "operation": "project hooks run with every dbt command",
-    "unit_test": "unit tests are not scheduled; run them in CI",
-    "sql_operation": "a saved operation is not run by a schedule",
-    "rpc": "a saved operation is not run by a schedule",
-    "semantic_model": "semantic models are not built",
-    "metric": "metrics are not built",
-    "saved_query": "saved queries are not supported",
-    "function": "functions are not supported yet",
-    "exposure": "exposures are not run; nothing says who refreshes it",
+    "analysis": "analysis: dbt compiles it and never runs it",
+    "operation": "project hook: it runs with every dbt command",
+    "unit_test": "unit test: it tests code, not data; run it in CI",
+    "sql_operation": "saved operation: no schedule runs it",
+    "rpc": "saved operation: no schedule runs it",
+    "semantic_model": "semantic model: there is nothing to build",
+    "metric": "metric: there is nothing to build",
+    "saved_query": "saved query: not supported",
+    "function": "function: not supported yet",
+    "exposure": "exposure: there is nothing to run, and nothing says who refreshes it",
 }
 
 
