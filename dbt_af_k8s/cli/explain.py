@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def explain(
-    node: Annotated[str, typer.Argument(help="Name, unique_id or task id.", metavar="NODE")],
+    node: Annotated[str, typer.Argument(help="Name or unique_id, task id or DAG_ID.TASK_ID.", metavar="NODE")],
     project_dir: ProjectDir = HERE,
     profiles_dir: ProfilesDir = None,
     target: Target = None,
@@ -78,7 +78,7 @@ def _show(explanation: "Explanation") -> None:
 def _show_list(name: str, found: tuple["Explanation", ...]) -> None:
     """Several nodes of that name: which there are. One is explained when it is asked for by its unique_id."""
     screen = console()
-    screen.print(f"{len(found)} nodes are called [name]{safe(name)}[/]; ask for one by its unique_id:\n")
+    screen.print(f"{len(found)} are called [name]{safe(name)}[/]; ask for one by its unique_id, or by DAG and task:\n")
     nodes = table("Node", "Task", "DAG")
     for each in found:
         nodes.add_row(safe(each.node), safe(each.task_id or "-"), safe(each.dag_id or each.left_out or "-"))

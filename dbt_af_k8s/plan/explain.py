@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from dbt_af_k8s.config.settings_runners import RunnerRule, told
 from dbt_af_k8s.errors import Issue, UsageError
 from dbt_af_k8s.graph.domains import upstream_domains
+from dbt_af_k8s.manifest.values import Source
 from dbt_af_k8s.names import node_name
 from dbt_af_k8s.plan.build import Build
 from dbt_af_k8s.plan.values import REPEATING_KINDS, Because, DagKind, DagPlan, TaskKind, TaskPlan
@@ -34,32 +35,64 @@ class Explanation:
 
 
 def explain(build: Build, name: str) -> tuple[Explanation, ...]:
-    """Explain every node that is called so: by unique_id, by name (with or without version), or by task id.
+    """Explain every node that is called so: by unique_id, by name (with or without version), or by its task.
+
+    A task is named by its id, alone or after that of its DAG (`sales__daily.wait__orders`); one that runs no node (a
+    wait, an end of a group) is explained itself.
 
     Raises:
         UsageError: nothing is called so; the message names what comes close.
     """
     manifest = build.inputs.manifest
-    entries = {**manifest.nodes, **manifest.others, **manifest.exposures}
+    entries = {**manifest.nodes, **manifest.sources, **manifest.others, **manifest.exposures}
     found = [key for key in entries if name in _names(build, key)]
-    if not found:
-        found = sorted(
-            {key for dag in build.plan.dags for task in dag.tasks if task.task_id == name for key in task.nodes}
-        )
-    if not found:
-        known = sorted({called for key in manifest.nodes for called in _names(build, key)})
+    if found:
+        return tuple(_explain(build, key) for key in sorted(found))
+    tasks = [
+        (dag, task)
+        for dag in build.plan.dags
+        for task in dag.tasks
+        if name in (task.task_id, f"{dag.dag_id}.{task.task_id}")
+    ]
+    if not tasks:
+        ids = (task.task_id for dag in build.plan.dags for task in dag.tasks)
+        known = sorted({called for key in entries for called in _names(build, key)} | {*ids})
         close = ", ".join(f"`{text}`" for text in get_close_matches(name, known, 3))
-        raise UsageError(f"No node is called `{name}`." + (f" Close: {close}." if close else ""))
-    return tuple(_explain(build, key) for key in sorted(found))
+        raise UsageError(f"No node and no task is called `{name}`." + (f" Close: {close}." if close else ""))
+    nodes = sorted({key for _, task in tasks for key in task.nodes if key in entries})
+    alone = (_explain_task(dag, task) for dag, task in tasks if not task.nodes)
+    return (*(_explain(build, key) for key in nodes), *alone)
 
 
 def _names(build: Build, key: str) -> tuple[str, ...]:
-    node = build.inputs.manifest.nodes.get(key)
+    manifest = build.inputs.manifest
+    if key in manifest.sources:
+        source = manifest.sources[key]
+        return (key, f"{source.source_name}.{source.name}")
+    node = manifest.nodes.get(key)
     return (key,) if node is None else (key, node.name, node_name(node.name, node.version))
+
+
+def _explain_task(dag: DagPlan, task: TaskPlan) -> Explanation:
+    """A task that runs no node of dbt."""
+    reasons = [Because("DAG", dag.dag_id, "the tasks behind it are there")]
+    wanted = task.waits_for
+    if wanted is not None:
+        which = "the last run" if wanted.policy == "last" else "all runs"
+        reasons += [
+            Because("waits for", f"{wanted.task_id} of {wanted.dag_id}", task.because or f"it builds {wanted.node}"),
+            Because("runs there", f"{which}, {wanted.cron} ({wanted.timezone})", "the calendar of that DAG"),
+        ]
+    reasons += [Because("comes after", upstream, "an edge of the plan") for upstream in task.upstream]
+    behind = [other.task_id for other in dag.tasks if task.task_id in other.upstream]
+    reasons += [Because("comes before", other, "an edge of the plan") for other in behind]
+    return Explanation(task.task_id, task.kind.value, "", dag.dag_id, task.task_id, None, tuple(reasons), ())
 
 
 def _explain(build: Build, key: str) -> Explanation:
     manifest = build.inputs.manifest
+    if key in manifest.sources:
+        return _explain_source(build, manifest.sources[key])
     entry = manifest.nodes.get(key) or manifest.others.get(key)
     left_out = next((entry.because for entry in build.plan.left_out if entry.node == key), None)
     building = [dag for dag in build.plan.dags if dag.kind not in (*REPEATING_KINDS, DagKind.MAINTENANCE)]
@@ -72,6 +105,25 @@ def _explain(build: Build, key: str) -> Explanation:
         task_id=place[1].task_id if place else None,
         left_out=left_out,
         reasons=(*_decided(build, key), *(_around(build, key, *place) if place else ())),
+        issues=tuple(issue for issue in build.plan.issues if issue.node == key),
+    )
+
+
+def _explain_source(build: Build, source: Source) -> Explanation:
+    """A source: where its freshness is checked, and who reads it."""
+    key = source.unique_id
+    checks = [(dag, task) for dag in build.plan.dags for task in dag.tasks if key in task.nodes]
+    reasons = [Because("checked in", dag.dag_id, f"task {task.task_id}, {task.kind.value}") for dag, task in checks]
+    readers = sorted(each.unique_id for each in build.inputs.manifest.nodes.values() if key in each.parents)
+    reasons += [Because("read by", reader, "source() in it") for reader in readers]
+    return Explanation(
+        node=key,
+        resource_type="source",
+        file=source.file,
+        dag_id=checks[0][0].dag_id if checks else None,
+        task_id=checks[0][1].task_id if checks else None,
+        left_out=None if checks else "dbt reads it and does not build it",
+        reasons=tuple(reasons),
         issues=tuple(issue for issue in build.plan.issues if issue.node == key),
     )
 

@@ -39,9 +39,22 @@ def domain_layouts(built: Build) -> tuple[DomainLayout, ...]:
     now = built.inputs.settings.domains
     own = (each for each in built.decisions.nodes.values() if each.node.package == built.inputs.project)
     domains = {each.domain.domain for each in own}
-    if now.sources[0] != "folder" or now.folder_depth != 1 or len(domains & LAYERS) < 2:
+    if now.sources[0] != "folder" or now.folder_depth != 1:
+        return ()
+    if len(domains & LAYERS) < 2 and not _root_is_a_layer(built):
         return ()
     return (_counted("as it is", "", built), *(_planned(built, *way) for way in _others(built, now)))
+
+
+def _root_is_a_layer(built: Build) -> bool:
+    """Whether the domain of what lies in no folder, often seeds and marts, reads a layer that reads it in turn."""
+    root = built.inputs.project
+    circles = domains_that_read_each_other(built.decisions.graph, _domains(built))
+    return any(root in circle and not LAYERS.isdisjoint(circle) for circle in circles)
+
+
+def _domains(built: Build) -> dict[str, str]:
+    return {key: decision.domain.domain for key, decision in built.decisions.nodes.items()}
 
 
 def _others(built: Build, now: DomainSettings) -> Iterator[tuple[str, str, DomainSettings]]:
@@ -60,6 +73,5 @@ def _planned(built: Build, name: str, lines: str, domains: DomainSettings) -> Do
 def _counted(name: str, lines: str, built: Build) -> DomainLayout:
     dags = [dag for dag in built.plan.dags if dag.kind in (DagKind.SCHEDULED, DagKind.MANUAL)]
     waits = sum(task.kind is TaskKind.WAIT for dag in dags for task in dag.tasks)
-    domain_of = {key: decision.domain.domain for key, decision in built.decisions.nodes.items()}
-    circles = domains_that_read_each_other(built.decisions.graph, domain_of)
+    circles = domains_that_read_each_other(built.decisions.graph, _domains(built))
     return DomainLayout(name, lines, len(dags), waits, len(circles))

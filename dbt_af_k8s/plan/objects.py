@@ -46,11 +46,9 @@ def task_with_objects(build: Build, name: str) -> tuple[DagPlan, TaskPlan]:
     dag = build.plan.dag(node.dag_id)
     task = next((task for task in dag.tasks if task.task_id == node.task_id), None) if dag else None
     if dag is None or task is None or (task.pod is None and task.job is None and task.dbt_pod is None):
-        target = task.target if task else None
-        raise UsageError(
-            f"`{node.node}` runs on target `{target or 'default'}` by `{task.runner if task else None}`, and sends "
-            "nothing to Kubernetes."
-        )
+        runner = task.runner if task else None
+        where = f"runs on target `{task.target or 'default'}` by `{runner}`, and " if task and runner else ""
+        raise UsageError(f"`{node.node}` {where}sends nothing to Kubernetes.")
     return dag, task
 
 

@@ -24,10 +24,32 @@ def test_task_id(shop: Shop) -> None:
     assert node["node"] == "test.shop.unique_orders"
 
 
+def test_a_task_without_a_node(shop: Shop) -> None:
+    wait = next(
+        task["task_id"]
+        for dag in shop.json("plan")["dags"]
+        if dag["dag_id"] == "sales__daily"
+        for task in dag["tasks"]
+        if task["kind"] == "wait"
+    )
+    (found,) = shop.json("explain", f"sales__daily.{wait}")["nodes"]
+    assert (found["node"], found["resource_type"], found["dag_id"]) == (wait, "wait", "sales__daily")
+    told = {reason["what"]: reason["value"] for reason in found["reasons"]}
+    assert told["waits for"] == "orders__tests of sales__hourly"
+    assert told["comes before"] == "totals"
+    assert found in shop.json("explain", wait)["nodes"]
+    assert shop.run("explain", f"sales__hourly.{wait}").exit_code == 2
+
+
+def test_a_task_of_a_node_named_with_its_dag(shop: Shop) -> None:
+    (node,) = shop.json("explain", "sales__daily.totals")["nodes"]
+    assert node["node"] == "model.shop.totals"
+
+
 def test_several_nodes_are_listed(shop: Shop) -> None:
     result = shop.test("not_null_orders", "orders").write().run("explain", "orders__tests")
     assert result.exit_code == 0
-    assert result.stdout.startswith("2 nodes are called orders__tests; ask for one by its unique_id:\n")
+    assert result.stdout.startswith("2 are called orders__tests; ask for one by its unique_id, or by DAG and task:\n")
     assert "test.shop.not_null_orders" in result.stdout
 
 
@@ -35,7 +57,7 @@ def test_unknown_node_names_the_closest(shop: Shop) -> None:
     result = shop.run("explain", "totls")
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "No node is called `totls`." in result.stderr
+    assert "No node and no task is called `totls`." in result.stderr
     assert "`totals`" in result.stderr
 
 

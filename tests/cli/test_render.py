@@ -65,7 +65,7 @@ def test_without_times_it_is_the_last_interval(scripts: Shop) -> None:
     [
         (("orders",), "runs on target `dev` by `local`, and sends nothing to Kubernetes"),
         (("local",), "runs on target `env` by `venv`, and sends nothing to Kubernetes"),
-        (("exprt",), "No node is called `exprt`. Close: `export`."),
+        (("exprt",), "No node and no task is called `exprt`. Close: `export`."),
         (("export", "--conf", "{"), "--conf is no JSON"),
         (("export", "--conf", "[1]"), "--conf must be a JSON object"),
         (("export", "--conf", json.dumps({"a": "x" * 140_000})), "a variable of a pod holds at most"),

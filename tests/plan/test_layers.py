@@ -40,6 +40,18 @@ def test_the_lines_to_copy_make_what_was_counted() -> None:
         assert (len(plan.dags), waits) == (layout.dags, layout.waits)
 
 
+def test_what_lies_in_no_folder_is_a_layer_where_it_and_a_layer_read_each_other() -> None:
+    root = [
+        seed("rates", folder=""),
+        model("stg", "seed.shop.rates", folder="staging"),
+        model("mart", "stg", folder=""),
+    ]
+    found = {layout.name: layout for layout in domain_layouts(build_of(*root))}
+    assert (found["as it is"].dags, found["as it is"].circles) == (2, 1)
+    assert (found["one domain"].dags, found["one domain"].waits) == (1, 0)
+    assert domain_layouts(build_of(model("mart", "stg", folder=""), model("stg", folder="staging"))) == ()
+
+
 def test_there_is_nothing_to_say_of_other_folders_or_of_settings_that_are_made() -> None:
     assert domain_layouts(build_of(model("a", folder="sales"), model("b", "a", folder="staging"))) == ()
     assert domain_layouts(build_of(*LAYERED, settings={"domains": {"folder_depth": 2}})) == ()
