@@ -1,8 +1,8 @@
 """How many examples property tests draw, and how: the same ones each time, or new ones.
 
-`make test` and CI repeat themselves: a test that passes there passes again. `make test-all` outside CI looks for faults: it
-draws ten times as many examples, from another seed each time, and prints how to repeat one that failed. What it finds
-becomes an `@example` of its test.
+`make test` and CI repeat themselves: a test that passes there passes again. `make test-all` outside CI looks for
+faults: it draws ten times as many examples, from another seed each time, and prints how to repeat one that failed. What
+it finds becomes an `@example` of its test.
 """
 
 import os
