@@ -334,6 +334,16 @@ def test_wait_policies_without_effect_are_warned_of() -> None:
     assert not plan.dag("sales__daily").is_broken
 
 
+def test_a_medium_test_may_be_declared_with_a_node_of_another_dag_than_the_larger_id() -> None:
+    nodes = [model("a", package="lib", folder="lib"), model("b")]
+    declared = replace(test("t", "model.lib.a", "model.shop.b", tags=("@medium",)), attached_node="model.lib.a")
+    inputs = inputs_of(project(*nodes, declared))
+    plan = build_plan(inputs)
+    (home,) = [dag.dag_id for dag in plan.dags for task in dag.tasks if "test.shop.t" in task.nodes]
+    assert home == "lib__daily"
+    verify(plan, inputs.manifest)
+
+
 def test_variables_that_are_not_set_are_told_once_for_each_target_in_use() -> None:
     unset = {"dev": ("DB_HOST", "DB_USER"), "other": ("OTHER",), "idle": ("IDLE",)}
     types = {"dev": "postgres", "other": "postgres", "idle": "postgres"}

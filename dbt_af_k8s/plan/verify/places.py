@@ -76,8 +76,10 @@ class Places:
     def placed_with(self, test: str) -> str | None:
         """The node that a test is placed with: of the last ones the plan may choose, and shows by the task group."""
         last, home = self._last(self._refs.parents(test)), self.place.get(test)
-        near = [key for key in last if home is not None and key in self.place and _are_close(home, self.place[key])]
-        return max(near or last, default=None)
+        here = [key for key in last if home is not None and key in self.place and self.place[key].dag is home.dag]
+        # A medium test has no group: it comes after all that its DAG has, whichever of them it is placed with.
+        near = [key for key in here if home is not None and _are_close(home, self.place[key])]
+        return max(near or here or last, default=None)
 
     def _last(self, nodes: Iterable[str]) -> list[str]:
         """The nodes than which none comes later. A test that is planned is placed with a node that is planned."""
